@@ -11,6 +11,13 @@ tool (
 	honnef.co/go/tools/cmd/staticcheck
 )
 
+// The protos that ours import are files in the zips of these two modules. No Go package of theirs is imported, so
+// `go mod tidy` would drop them: do not run it here.
+require (
+	github.com/bufbuild/protovalidate v1.2.2
+	github.com/gogo/googleapis v1.4.1
+)
+
 require (
 	buf.build/gen/go/bufbuild/bufplugin/protocolbuffers/go v1.36.12-20261002170247-538130002972.2 // indirect
 	buf.build/gen/go/bufbuild/protodescriptor/protocolbuffers/go v1.36.12-20261012172039-ff528c23443f.2 // indirect

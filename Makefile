@@ -1,0 +1,87 @@
+# make check and make test are all that CI runs. Tools are pinned in tools/go.mod and built from source through the Go module
+# cache: once their modules are in it, everything but the database of govulncheck works offline. The first build of buf
+# takes some minutes.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+TOOL := go tool -modfile=tools/go.mod
+BUF := $(TOOL) buf
+BASELINE := api/baseline.binpb
+VULNDB := https://vuln.go.dev
+
+.PHONY: help
+help: ## Say what there is to make.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: check
+check: format-check vet staticcheck proto-check vuln ## Check format, code, protos and that generated code is up to date.
+
+.PHONY: test
+test: c-compiler ## Run every test with the race detector.
+	CGO_ENABLED=1 go test -race -timeout 9m ./...
+
+.PHONY: bench
+bench: ## Run the benchmarks.
+	go test -run '^$$' -bench . -benchmem ./policy/... ./policystore/...
+
+.PHONY: generate
+generate: .deps/stamp ## Generate the Go code of the protos, beside them.
+	$(BUF) generate
+
+.PHONY: format
+format: .deps/stamp ## Format Go code and protos.
+	gofmt -w .
+	$(BUF) format -w api
+
+.PHONY: baseline
+baseline: .deps/stamp ## Take the protos as they are for what later ones must not break.
+	$(BUF) build api --exclude-source-info -o $(BASELINE)
+
+.PHONY: format-check
+format-check: .deps/stamp
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "run make format:"; echo "$$unformatted"; exit 1; fi
+	$(BUF) format -d --exit-code api
+
+.PHONY: vet
+vet:
+	go vet ./...
+
+.PHONY: staticcheck
+staticcheck:
+	$(TOOL) staticcheck ./...
+
+.PHONY: proto-check
+proto-check: .deps/stamp
+	$(BUF) lint api
+	$(BUF) breaking api --against $(BASELINE)
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(BUF) generate -o "$$fresh" && \
+	diff -r -q -x '*.proto' -x '*_test.go' -x '$(notdir $(BASELINE))' api "$$fresh/api" || \
+	{ echo "generated code is stale: run make generate"; exit 1; }
+
+# The database is the only thing here that has to be fetched each time.
+.PHONY: vuln
+vuln:
+	@if curl -fsS -m 20 -o /dev/null $(VULNDB)/index/db.json; then $(TOOL) govulncheck ./...; \
+	else echo "skipped: vulnerability database not reachable"; fi
+
+# The race detector needs a C compiler.
+.PHONY: c-compiler
+c-compiler:
+	@command -v "$$(go env CC)" >/dev/null && exit 0; \
+	echo "make test needs a C compiler for the race detector"; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -q && apt-get install -y -q --no-install-recommends gcc libc6-dev; \
+	else \
+		echo "install one, on Debian with: sudo apt-get install gcc libc6-dev"; exit 1; \
+	fi
+
+# What our protos import, copied out of the modules pinned in tools/go.mod.
+.deps/stamp: tools/go.mod Makefile
+	@cd tools && go mod download github.com/bufbuild/protovalidate github.com/gogo/googleapis
+	@rm -rf .deps && mkdir -p .deps/protovalidate/buf/validate .deps/googleapis/google/rpc
+	@cp "$$(cd tools && go list -m -f '{{.Dir}}' github.com/bufbuild/protovalidate)"/proto/protovalidate/buf/validate/validate.proto \
+		.deps/protovalidate/buf/validate/
+	@cp "$$(cd tools && go list -m -f '{{.Dir}}' github.com/gogo/googleapis)"/google/rpc/status.proto .deps/googleapis/google/rpc/
+	@chmod -R u+w .deps && touch $@
