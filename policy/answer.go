@@ -1,0 +1,156 @@
+package policy
+
+import "slices"
+
+// Citations returns the first MaxCitations grounds of the answer, ordered by directive, provision and release id, and
+// how many there are.
+func (d *Decision) Citations() (first []Citation, total int) {
+	list, total := d.cited()
+	first = make([]Citation, len(list))
+	for i, f := range list {
+		first[i] = d.at.citation(f)
+	}
+	return first, total
+}
+
+// cited returns the first MaxCitations findings that the outcome rests on, and how many there are.
+func (d *Decision) cited() ([]finding, int) {
+	var list []finding
+	var total int
+	switch d.Outcome {
+	case Allowed:
+		list, total = d.released.list(), d.released.n
+	case Denied:
+		list, total = d.bites.list(), d.bites.n
+	default:
+		list = slices.Concat(d.bites.list(), d.undecided.list())
+		slices.SortFunc(list, d.at.compareFindings)
+		list = slices.Compact(list)
+		total = d.bites.n + d.undecided.n - d.both
+	}
+	return list[:min(len(list), MaxCitations)], total
+}
+
+func (s *Snapshot) citation(f finding) Citation {
+	p := s.provisions.at(f.provision)
+	c := Citation{Directive: s.directives.rows.at(p.directive).resource, Provision: s.provision(f.provision), Window: p.window}
+	if f.release != none {
+		r := s.holes.at(f.release)
+		c.Release = r.release
+		c.Window = r.window.Intersect(p.window)
+		if r.release.Instrument != "" {
+			c.Instrument = s.Directive(r.release.Instrument)
+		}
+	}
+	return c
+}
+
+// Obligations returns what whoever acts on an ALLOWED answer must honour, in the order of citations.
+func (d *Decision) Obligations() []CarriedObligation {
+	if d.Outcome != Allowed {
+		return nil
+	}
+	var list []CarriedObligation
+	seen := make(map[CarriedObligation]bool)
+	for _, f := range d.released.list() {
+		for _, o := range d.at.Carried(d.at.holes.at(f.release).release) {
+			if !seen[o] {
+				seen[o] = true
+				list = append(list, o)
+			}
+		}
+	}
+	return list
+}
+
+// Carried returns the obligations that the release carries: its own, and on a ground those of its directive's rules.
+func (s *Snapshot) Carried(r *Release) []CarriedObligation {
+	var list []CarriedObligation
+	for _, o := range r.Obligations {
+		list = append(list, CarriedObligation{o, r.Directive, r.ID})
+	}
+	if r.Ground == "" {
+		return list
+	}
+	if d := s.Directive(r.Directive); d != nil && d.ExemptionRules != nil {
+		for _, o := range d.ExemptionRules.Obligations {
+			list = append(list, CarriedObligation{o, r.Directive, r.ID})
+		}
+	}
+	return list
+}
+
+// Advice returns the advisory provisions that bite, might, or are released.
+func (d *Decision) Advice() []Advice {
+	var list []Advice
+	for _, f := range d.advised.list() {
+		c := d.at.citation(f)
+		list = append(list, Advice{c.Directive, c.Provision, c.Release, c.Release != nil})
+	}
+	return list
+}
+
+// Alternatives returns other channels to use, of the provisions cited with an answer that is not ALLOWED.
+func (d *Decision) Alternatives() []Alternative {
+	if d.Outcome == Allowed {
+		return nil
+	}
+	var list []Alternative
+	cited, _ := d.cited()
+	for _, f := range cited {
+		for _, a := range d.at.provision(f.provision).Alternatives {
+			if !slices.Contains(list, a) {
+				list = append(list, a)
+			}
+		}
+	}
+	return list
+}
+
+// Missing returns what an INDETERMINATE answer lacks: names of attributes in order, and whether a finer purpose.
+func (d *Decision) Missing() (attributes []string, purpose bool) {
+	if d.Outcome != Indeterminate {
+		return nil, false
+	}
+	for n := range MaxAttributes {
+		if d.missing>>n&1 != 0 {
+			attributes = append(attributes, d.at.attrs.rows[n].id)
+		}
+	}
+	slices.Sort(attributes)
+	return attributes, d.differ()
+}
+
+// PermittedPurposes returns, for an INDETERMINATE answer, the fewest subtrees of purposes all of which are ALLOWED.
+func (d *Decision) PermittedPurposes() []string {
+	if d.Outcome != Indeterminate {
+		return nil
+	}
+	allowed := d.asked.not(d.denied).not(d.unknown)
+	tree := d.at.tree
+	whole := func(n uint8) bool { return tree.beneath[n].not(allowed).empty() }
+	var list []string
+	for n := range allowed.each {
+		above := tree.parents[n]
+		if whole(n) && (above < 0 || !d.asked.has(uint8(above)) || !whole(uint8(above))) {
+			list = append(list, tree.ids[n])
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// Expire returns what the answer becomes once policy has EXPIRED: where the app's OnStale says deny, each purpose that is
+// ALLOWED becomes DENIED. An answer that is DENIED for that alone gives the reason STALE_POLICY.
+func (d *Decision) Expire() Decision {
+	if d.Outcome == Denied || d.app == none || d.at.appRows.at(d.app).onStale == StaleServe {
+		return *d
+	}
+	expired := *d
+	expired.denied = d.asked.not(d.unknown)
+	expired.conclude()
+	if expired.Outcome == Denied {
+		expired.Reason = StalePolicy
+	}
+	return expired
+}
