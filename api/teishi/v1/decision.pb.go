@@ -294,8 +294,8 @@ type CheckRequest struct {
 	// The id of the organization, or an alias of it (`corporate-number:7000012050002`), at most 128 characters. Required. An
 	// unregistered one is DENIED.
 	Organization string `protobuf:"bytes,1,opt,name=organization,proto3" json:"organization,omitempty"`
-	// The id of the app, or an identifier of one (`ios:jp.naver.line`, `domain:line.me`), at most 128 characters (a domain:
-	// 255). Required. An unregistered id is DENIED; an unregistered identifier is judged as an app of which nothing is known.
+	// The id of the app, or an identifier of one (`ios:jp.naver.line`, `domain:line.me`), at most 255 characters. Required.
+	// An unregistered id is DENIED; an unregistered identifier is judged as an app of which nothing is known.
 	App string `protobuf:"bytes,2,opt,name=app,proto3" json:"app,omitempty"`
 	// The id of the purpose, at most 255 characters. One with purposes beneath it asks for all of them. Empty: for every
 	// registered purpose. An unregistered one is DENIED.
@@ -990,9 +990,10 @@ func (x *Freshness) GetSource() string {
 // What was considered for an answer.
 type Explanation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Every provision and release considered, ordered by directive, provision and release.
+	// The provisions that name the app at some instant, and the releases of them, ordered by directive, provision and release:
+	// the first 256.
 	Considered []*Considered `protobuf:"bytes,1,rep,name=considered,proto3" json:"considered,omitempty"`
-	// What is about to begin or end, soonest first.
+	// What is about to begin or end, soonest first: the first 256.
 	Upcoming      []*Upcoming `protobuf:"bytes,2,rep,name=upcoming,proto3" json:"upcoming,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1053,8 +1054,8 @@ type Considered struct {
 	Release string `protobuf:"bytes,3,opt,name=release,proto3" json:"release,omitempty"`
 	// Whether it matches the question.
 	Truth Truth `protobuf:"varint,4,opt,name=truth,proto3,enum=teishi.v1.Truth" json:"truth,omitempty"`
-	// The first facet that does not hold, or is not known to: `organizations`, `targets`, `purposes`, `conditions` or `window`.
-	// Empty if it matches.
+	// The first facet as false or unknown as the whole: `withdrawn`, `window`, `organizations`, `targets`, `purposes`, `conditions`
+	// or `releases`; a release has neither the first nor the last of these. Empty if it matches.
 	FailedFacet   string `protobuf:"bytes,5,opt,name=failed_facet,json=failedFacet,proto3" json:"failed_facet,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -197,7 +197,8 @@ type Vendor struct {
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Display names by language (BCP 47).
 	Names map[string]string `protobuf:"bytes,2,rep,name=names,proto3" json:"names,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Its parent vendors over time. Periods may not overlap, and no instant may have a cycle.
+	// Its parent vendors over time. Periods may not overlap, no instant may have a cycle, and at most 16 levels, the root
+	// counted.
 	Parents []*VendorPeriod `protobuf:"bytes,3,rep,name=parents,proto3" json:"parents,omitempty"`
 	// The countries it is of over time. Periods may not overlap.
 	Countries []*CountryPeriod `protobuf:"bytes,4,rep,name=countries,proto3" json:"countries,omitempty"`
@@ -429,7 +430,7 @@ type App struct {
 	Ownerships []*Ownership `protobuf:"bytes,3,rep,name=ownerships,proto3" json:"ownerships,omitempty"`
 	// Classes of app that a directive may name. Examples: `sns`, `generative-ai`.
 	Tags []string `protobuf:"bytes,4,rep,name=tags,proto3" json:"tags,omitempty"`
-	// What devices and networks call it: `scheme:value`, at most 128 characters, each held by one app. The schemes are
+	// What devices and networks call it: `scheme:value`, at most 255 characters, each held by one app. The schemes are
 	// exactly `ios`, `android` and `macos` (bundle ids), `windows` (winget id or package family name) and `domain`
 	// (lower-case A-labels, at least two; a domain means itself and what lies below it, the longest registered one wins).
 	// Compared without regard to ASCII case. Examples: `ios:jp.naver.line`, `domain:line.me`.
@@ -814,7 +815,7 @@ const file_teishi_v1_resource_proto_rawDesc = "" +
 	"ownerships\x18\x03 \x03(\v2\x14.teishi.v1.OwnershipR\n" +
 	"ownerships\x12F\n" +
 	"\x04tags\x18\x04 \x03(\tB2\xbaH/\x92\x01,\x18\x01\"(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x04tags\x12^\n" +
-	"\videntifiers\x18\x05 \x03(\tB<\xbaH9\x92\x016\x18\x01\"2r0\x18\x80\x012+^(ios|android|macos|windows|domain):[!-~]+$R\videntifiers\x127\n" +
+	"\videntifiers\x18\x05 \x03(\tB<\xbaH9\x92\x016\x18\x01\"2r0\x18\xff\x012+^(ios|android|macos|windows|domain):[!-~]+$R\videntifiers\x127\n" +
 	"\bon_stale\x18\x06 \x01(\x0e2\x12.teishi.v1.OnStaleB\b\xbaH\x05\x82\x01\x02\x10\x01R\aonStale\x12m\n" +
 	"\x06labels\x18\a \x03(\v2\x1a.teishi.v1.App.LabelsEntryB9\xbaH6\x9a\x013\x10@\"(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$*\x05r\x03\x18\x80\x02R\x06labels\x12\x18\n" +
 	"\aretired\x18\b \x01(\bR\aretired\x12\x1a\n" +
