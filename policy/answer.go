@@ -15,20 +15,18 @@ func (d *Decision) Citations() (first []Citation, total int) {
 
 // cited returns the first MaxCitations findings that the outcome rests on, and how many there are.
 func (d *Decision) cited() ([]finding, int) {
-	var list []finding
-	var total int
+	counts := &d.findings.counts
 	switch d.Outcome {
 	case Allowed:
-		list, total = d.released.list(), d.released.n
+		list := d.findings.list(released)
+		return list[:min(len(list), MaxCitations)], int(counts[released])
 	case Denied:
-		list, total = d.bites.list(), d.bites.n
-	default:
-		list = slices.Concat(d.bites.list(), d.undecided.list())
-		slices.SortFunc(list, d.at.compareFindings)
-		list = slices.Compact(list)
-		total = d.bites.n + d.undecided.n - d.both
+		return d.findings.list(bites), int(counts[bites])
 	}
-	return list[:min(len(list), MaxCitations)], total
+	list := slices.Concat(d.findings.list(bites), d.findings.list(undecided))
+	slices.SortFunc(list, d.at.compareFindings)
+	list = slices.CompactFunc(list, func(a, b finding) bool { return a.provision == b.provision })
+	return list[:min(len(list), MaxCitations)], int(counts[bites] + counts[undecided] - d.both)
 }
 
 func (s *Snapshot) citation(f finding) Citation {
@@ -52,7 +50,7 @@ func (d *Decision) Obligations() []CarriedObligation {
 	}
 	var list []CarriedObligation
 	seen := make(map[CarriedObligation]bool)
-	for _, f := range d.released.list() {
+	for _, f := range d.findings.list(released) {
 		for _, o := range d.at.Carried(d.at.holes.at(f.release).release) {
 			if !seen[o] {
 				seen[o] = true
@@ -83,7 +81,7 @@ func (s *Snapshot) Carried(r *Release) []CarriedObligation {
 // Advice returns the advisory provisions that bite, might, or are released.
 func (d *Decision) Advice() []Advice {
 	var list []Advice
-	for _, f := range d.advised.list() {
+	for _, f := range d.findings.list(advised) {
 		c := d.at.citation(f)
 		list = append(list, Advice{c.Directive, c.Provision, c.Release, c.Release != nil})
 	}

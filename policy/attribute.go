@@ -1,39 +1,56 @@
 package policy
 
 import (
-	"maps"
 	"math/bits"
+	"slices"
 	"strings"
 )
 
 // attributeTable numbers the registered attributes and their values, so that a condition is a word of bits. It is made
-// anew whenever an attribute is put or deleted; what stays registered keeps its number.
+// anew whenever an attribute is put or deleted; what stays registered keeps its number. Both lists are short, and looking
+// through a short list is quicker than hashing.
 type attributeTable struct {
-	numbers map[string]uint8
-	rows    [MaxAttributes]attributeRow
-	used    uint32
+	rows []attributeRow // by number; a free one has no id
 }
 
 type attributeRow struct {
 	id     string
-	values map[string]value
+	values []value
 }
 
 // value is one registered value of an attribute.
 type value struct {
+	name   string
 	number uint8
 	within uint64 // itself and the registered values it lies beneath
 }
 
+// number returns the number of the attribute, or none.
+func (t *attributeTable) number(id string) int32 {
+	for i := range t.rows {
+		if t.rows[i].id == id {
+			return int32(i)
+		}
+	}
+	return none
+}
+
+// value returns the value of that name, or nil.
+func (a *attributeRow) value(name string) *value {
+	for i := range a.values {
+		if a.values[i].name == name {
+			return &a.values[i]
+		}
+	}
+	return nil
+}
+
 // with returns the table after the attributes are put and those of the ids deleted.
 func (t *attributeTable) with(put []*Attribute, deleted []string) (*attributeTable, error) {
-	next := &attributeTable{numbers: make(map[string]uint8), rows: t.rows, used: t.used}
-	maps.Copy(next.numbers, t.numbers)
+	next := &attributeTable{rows: slices.Clone(t.rows)}
 	for _, id := range deleted {
-		if n, ok := next.numbers[id]; ok {
-			delete(next.numbers, id)
+		if n := next.number(id); n != none {
 			next.rows[n] = attributeRow{}
-			next.used &^= 1 << n
 		}
 	}
 	for _, a := range put {
@@ -45,17 +62,17 @@ func (t *attributeTable) with(put []*Attribute, deleted []string) (*attributeTab
 }
 
 func (t *attributeTable) put(a *Attribute) error {
-	n, ok := t.numbers[a.ID]
-	if !ok {
-		free := bits.TrailingZeros32(^t.used)
-		if free == MaxAttributes {
+	n := t.number(a.ID)
+	if n == none {
+		n = t.number("") // a free one
+	}
+	if n == none {
+		if n = int32(len(t.rows)); n == MaxAttributes {
 			return &LimitError{"attributes", MaxAttributes}
 		}
-		n = uint8(free)
-		t.numbers[a.ID] = n
-		t.used |= 1 << n
+		t.rows = append(t.rows, attributeRow{})
 	}
-	values, err := numberValues(t.rows[n].values, a.Values)
+	values, err := numberValues(&t.rows[n], a.Values)
 	if err != nil {
 		return err
 	}
@@ -64,35 +81,35 @@ func (t *attributeTable) put(a *Attribute) error {
 }
 
 // numberValues numbers the values, leaving those that had a number theirs.
-func numberValues(old map[string]value, names []string) (map[string]value, error) {
+func numberValues(old *attributeRow, names []string) ([]value, error) {
 	if len(names) > MaxValues {
 		return nil, &LimitError{"values of an attribute", MaxValues}
 	}
-	values := make(map[string]value, len(names))
 	var used uint64
 	for _, name := range names {
-		if v, ok := old[name]; ok {
-			values[name] = v
+		if v := old.value(name); v != nil {
 			used |= 1 << v.number
 		}
 	}
-	for _, name := range names {
-		if _, ok := values[name]; !ok {
-			free := uint8(bits.TrailingZeros64(^used))
-			values[name] = value{number: free}
-			used |= 1 << free
+	row := attributeRow{values: make([]value, len(names))}
+	for i, name := range names {
+		number := uint8(bits.TrailingZeros64(^used))
+		if v := old.value(name); v != nil {
+			number = v.number
 		}
+		row.values[i] = value{name: name, number: number}
+		used |= 1 << number
 	}
-	for name, v := range values {
+	for i := range row.values {
+		v := &row.values[i]
 		v.within = 1 << v.number
-		for above := range prefixes(name) {
-			if w, ok := values[above]; ok {
+		for above := range prefixes(v.name) {
+			if w := row.value(above); w != nil {
 				v.within |= 1 << w.number
 			}
 		}
-		values[name] = v
 	}
-	return values, nil
+	return row.values, nil
 }
 
 // condition is a compiled Condition: it holds iff the query's value lies within one of the values named.
@@ -105,14 +122,14 @@ func (t *attributeTable) compile(list []Condition) ([]condition, uint32, error) 
 	var compiled []condition
 	var named uint32
 	for _, c := range list {
-		n, ok := t.numbers[c.Attribute]
-		if !ok {
+		n := t.number(c.Attribute)
+		if n == none {
 			return nil, 0, &ReferenceError{"conditions", Key{Kind: KindAttribute, ID: c.Attribute}, false}
 		}
-		cond := condition{attribute: n}
+		cond := condition{attribute: uint8(n)}
 		for _, name := range c.Values {
-			v, ok := t.rows[n].values[name]
-			if !ok {
+			v := t.rows[n].value(name)
+			if v == nil {
 				return nil, 0, &ReferenceError{"conditions", Key{Kind: KindAttribute, ID: c.Attribute + "=" + name}, false}
 			}
 			cond.values |= 1 << v.number

@@ -1,5 +1,7 @@
 package policy
 
+import "slices"
+
 // Decision is an answer in the numbers of its snapshot. Its methods put it into words.
 type Decision struct {
 	Outcome    Outcome
@@ -15,11 +17,8 @@ type Decision struct {
 	unknown      mask  // those undecided
 	missing      uint32
 
-	bites     findings // binding provisions that bite
-	undecided findings // binding provisions of which that is unknown
-	both      int      // how many do either, each at purposes of its own
-	released  findings // binding provisions with a release each
-	advised   findings // advisory provisions, with a release if one releases them
+	findings findings
+	both     int32 // how many bite, and are undecided too, each at purposes of its own
 }
 
 // Decide answers the resolved query. It is a pass over the provisions that name both the app and a root above the
@@ -56,7 +55,7 @@ func (d *Decision) conclude() {
 		if d.unregistered {
 			d.Reason = UnregisteredApp
 		}
-		if d.released.n > 0 {
+		if d.findings.counts[released] > 0 {
 			d.Reason = Released
 		}
 	}
@@ -85,7 +84,7 @@ func (w *walk) visitAll() {
 	if w.app.owner != nil {
 		for i := range w.app.owner.memberships {
 			m := &w.app.owner.memberships[i]
-			w.visitGroup(m.group, len(w.app.static)+i, m.always())
+			w.visitGroup(m.group, len(w.app.static)+i, m.always)
 		}
 	}
 }
@@ -93,23 +92,32 @@ func (w *walk) visitAll() {
 // visitGroup looks at what names the group and a root on the path. The group is the i-th of the app's; member says
 // whether the app belongs to it at all times.
 func (w *walk) visitGroup(group int32, i int, member bool) {
-	filter := w.s.groups.filters.at(group)
-	if !filter.meets(&w.r.filter) {
+	g := w.s.groups.rows.at(group)
+	if !g.filter.meets(&w.r.filter) {
 		return
 	}
-	var single [1]int32
-	for k := range w.r.depth {
-		root := w.r.path[k]
-		if !filter.has(filterBit(root)) {
-			continue
-		}
-		var full listState
-		for _, row := range w.s.index.find(place{0, group, root}, &single) {
-			p := w.s.provisions.at(row)
-			if p.plural && w.earlier(p, i, k) {
-				continue
+	var from spent
+	for _, at := range g.few {
+		if w.r.filter.has(filterBit(at.root)) {
+			if k := slices.Index(w.r.path[:w.r.depth], at.root); k >= 0 {
+				w.visit(at.row, i, k, member, &from)
 			}
-			w.visit(row, p, member, &full)
+		}
+	}
+	if g.many {
+		w.visitMany(g, group, i, member)
+	}
+}
+
+// visitMany looks into the index for each root on the path.
+func (w *walk) visitMany(g *groupRow, group int32, i int, member bool) {
+	var single [1]int32
+	for k, root := range w.r.path[:w.r.depth] {
+		if g.filter.has(filterBit(root)) {
+			var from spent
+			for _, row := range w.s.index.find(place{0, group, root}, &single) {
+				w.visit(row, i, k, member, &from)
+			}
 		}
 	}
 }
@@ -154,9 +162,10 @@ func contains(list []int32, n int32) bool {
 	return low < len(list) && list[low] == n
 }
 
-// visit looks at one provision that is found under a group and a root of the query's.
-func (w *walk) visit(row int32, p *provisionRow, member bool, full *listState) {
-	if p.window.Empty() || w.r.time >= p.window.End {
+// visit looks at one provision that is found under the i-th group and the k-th root.
+func (w *walk) visit(row int32, i, k int, member bool, from *spent) {
+	p := w.s.provisions.at(row)
+	if p.window.Empty() || w.r.time >= p.window.End || p.plural && w.earlier(p, i, k) {
 		return
 	}
 	purposes := w.s.facets.rows.at(p.selector.facet).mask.and(w.d.asked)
@@ -184,7 +193,7 @@ func (w *walk) visit(row int32, p *provisionRow, member bool, full *listState) {
 	if p.released {
 		w.release(p, &f)
 	}
-	w.note(p, &f, full)
+	w.note(p, &f, from)
 }
 
 // edge notes an instant after the query's at which the answer may change.
@@ -234,35 +243,36 @@ type found struct {
 	loose    mask // purposes at which a release is unknown
 }
 
-// note enters the finding under what the provision does at the purposes.
-func (w *walk) note(p *provisionRow, f *found, full *listState) {
+// note enters what the provision does at the purposes.
+func (w *walk) note(p *provisionRow, f *found, from *spent) {
 	if f.truth == False {
 		return
 	}
-	bites, open := mask{}, f.purposes.not(f.released)
+	biting, open := mask{}, f.purposes.not(f.released)
 	if f.truth == True {
-		bites = open.not(f.loose)
+		biting = open.not(f.loose)
 	}
-	unknown := open.not(bites)
+	unknown := open.not(biting)
 	if p.force == Advisory {
 		if !open.empty() {
-			w.d.advised.add(w.s, finding{f.row, none}, everyFinding, nil)
+			w.d.findings.add(w.s, finding{f.row, none, advised}, from)
 		}
 		return
 	}
-	if !bites.empty() {
-		w.d.denied = w.d.denied.or(bites)
-		w.d.bites.add(w.s, finding{f.row, none}, MaxCitations, &full.bites)
+	if !biting.empty() {
+		w.d.denied = w.d.denied.or(biting)
+		w.d.findings.add(w.s, finding{f.row, none, bites}, from)
 	}
-	if !unknown.empty() {
-		if !bites.empty() {
-			w.d.both++
-		}
-		w.d.unknown = w.d.unknown.or(unknown)
-		w.d.undecided.add(w.s, finding{f.row, none}, MaxCitations, &full.undecided)
-		w.d.missing |= p.selector.attributes &^ w.r.known
-		if !f.loose.empty() {
-			w.looseAttributes(p, f, unknown)
-		}
+	if unknown.empty() {
+		return
+	}
+	if !biting.empty() {
+		w.d.both++
+	}
+	w.d.unknown = w.d.unknown.or(unknown)
+	w.d.findings.add(w.s, finding{f.row, none, undecided}, from)
+	w.d.missing |= p.selector.attributes &^ w.r.known
+	if !f.loose.empty() {
+		w.looseAttributes(p, f, unknown)
 	}
 }

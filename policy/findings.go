@@ -2,36 +2,47 @@ package policy
 
 import "cmp"
 
-// finding is a provision, and the release that releases it or none.
-type finding struct{ provision, release int32 }
+// sort is what a provision was found to do.
+type sort uint8
 
-// everyFinding is the bound of findings that may not be cut short.
-const everyFinding = 1 << 30
+const (
+	bites     sort = iota // binding, and bites
+	undecided             // binding, and whether it bites is unknown
+	released              // binding, and released by a release
+	advised               // advisory, and bites or might, or is released by a release
+	sorts
+)
 
-// inlineFindings is how many findings of a sort cost no allocation.
+// finding is a provision, what it was found to do, and the release that releases it or none.
+type finding struct {
+	provision, release int32
+	sort               sort
+}
+
+// inlineFindings is how many findings cost no allocation.
 const inlineFindings = 8
 
-// findings keeps the first of what it is given, in the order of citations, and counts all.
+// findings keeps what was found, by sort and then in the order of citations, and counts it. Of what bites or is
+// undecided it keeps the first MaxCitations.
 type findings struct {
-	n      int // all that were added
-	kept   int
+	counts [sorts]int32 // all that were added
+	kept   [sorts]int32
 	inline [inlineFindings]finding
 	more   []finding // all kept, once they outgrow inline
 }
 
-// listState says of a list of provisions, which is in the order of citations, that the rest of it is only to be counted.
-type listState struct{ bites, undecided bool }
+// spent says of an ordered list of provisions that the rest of it is only to be counted, sort by sort.
+type spent [undecided + 1]bool
 
-// add enters the finding unless it is there already, and keeps the first limit of them. Where full is given, the
-// finding comes from an ordered list and is distinct: once one of the list is too late to be kept, so is the rest.
-func (f *findings) add(s *Snapshot, x finding, limit int, full *bool) {
-	if full != nil {
-		f.n++
-		if *full {
-			return
-		}
+// add enters the finding unless it is there already. If it comes out of an ordered list of distinct provisions, from
+// remembers when one is too late to be kept, for then all later ones are.
+func (f *findings) add(s *Snapshot, x finding, from *spent) {
+	limited := x.sort <= undecided
+	if limited && from[x.sort] {
+		f.counts[x.sort]++
+		return
 	}
-	list := f.list()
+	list, first := f.of(x.sort)
 	i := len(list)
 	for ; i > 0; i-- {
 		c := s.compareFindings(list[i-1], x)
@@ -42,37 +53,60 @@ func (f *findings) add(s *Snapshot, x finding, limit int, full *bool) {
 			break
 		}
 	}
-	if full == nil {
-		f.n++
-	}
-	if i == limit {
-		*full = true
+	f.counts[x.sort]++
+	if limited && i == MaxCitations {
+		from[x.sort] = true
 		return
 	}
-	f.insert(i, x, limit)
+	if limited && len(list) == MaxCitations {
+		copy(list[i+1:], list[i:])
+		list[i] = x
+		return
+	}
+	f.insert(first+i, x)
 }
 
-func (f *findings) insert(i int, x finding, limit int) {
-	if f.more == nil && f.kept == inlineFindings {
+func (f *findings) insert(i int, x finding) {
+	n := f.size()
+	if f.more == nil && n == inlineFindings {
 		f.more = append(make([]finding, 0, 4*inlineFindings), f.inline[:]...)
 	}
-	if f.kept < limit {
-		if f.more != nil {
-			f.more = append(f.more, finding{})
-		}
-		f.kept++
+	if f.more != nil {
+		f.more = append(f.more, finding{})
 	}
-	list := f.list()
+	f.kept[x.sort]++
+	list := f.all()
 	copy(list[i+1:], list[i:])
 	list[i] = x
 }
 
-// list returns what was kept, in order.
-func (f *findings) list() []finding {
+func (f *findings) size() int {
+	n := int32(0)
+	for _, k := range f.kept {
+		n += k
+	}
+	return int(n)
+}
+
+func (f *findings) all() []finding {
 	if f.more != nil {
 		return f.more
 	}
-	return f.inline[:f.kept]
+	return f.inline[:f.size()]
+}
+
+// of returns what was kept of a sort, in the order of citations, and where that begins among all.
+func (f *findings) of(x sort) (list []finding, first int) {
+	for _, k := range f.kept[:x] {
+		first += int(k)
+	}
+	return f.all()[first : first+int(f.kept[x])], first
+}
+
+// list returns what was kept of a sort, in the order of citations.
+func (f *findings) list(x sort) []finding {
+	list, _ := f.of(x)
+	return list
 }
 
 // compareFindings orders findings as citations are: by directive, provision and release id, none first.

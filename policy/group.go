@@ -26,19 +26,32 @@ const (
 // allApps is the number of the group that every app, registered or not, belongs to.
 const allApps int32 = 0
 
-// groups numbers the groups. Each has a filter of the roots that provisions name together with it, by which most
-// groups of a query are passed over without a look into the index.
+// groups numbers the groups.
 type groups struct {
 	numbers table[groupKey, int32]
-	filters paged[mask]
+	rows    paged[groupRow]
 }
+
+// groupRow is what names a group: a short list of it, or, once that grows long, only a filter of the roots, by which
+// most queries are spared a look into the index.
+type groupRow struct {
+	few    []placed // in the order of citations; nil once many
+	filter mask
+	many   bool
+}
+
+// placed is a provision that names a group, and a root together with it.
+type placed struct{ root, row int32 }
+
+// fewPlaced is how many provisions of a group are looked through one by one.
+const fewPlaced = 16
 
 func (g *groups) ordinal(b *builder, key groupKey) int32 {
 	hash := key.hash(b.seed)
 	if i, ok := g.numbers.get(hash, key); ok {
 		return i
 	}
-	i := g.filters.grow(b.edit)
+	i := g.rows.grow(b.edit)
 	g.numbers.put(b.edit, hash, key, i)
 	return i
 }
@@ -46,6 +59,7 @@ func (g *groups) ordinal(b *builder, key groupKey) int32 {
 // membership is a group to which an app belongs for a while.
 type membership struct {
 	group   int32
+	always  bool     // it never begins nor ends
 	windows []Window // in order, apart, none empty
 }
 
@@ -57,9 +71,6 @@ func (m *membership) holds(t Instant) bool {
 	}
 	return false
 }
-
-// always reports whether the membership never begins nor ends.
-func (m *membership) always() bool { return m.windows[0] == Always }
 
 // vendorPeriod is a VendorPeriod with the vendor's number.
 type vendorPeriod struct {
@@ -130,7 +141,8 @@ func (o *owner) compute(b *builder) {
 	follow(o.ownerships, Always, 1)
 	o.memberships, o.edges = nil, nil
 	for group, windows := range spans {
-		o.memberships = append(o.memberships, membership{group, coalesce(windows)})
+		windows = coalesce(windows)
+		o.memberships = append(o.memberships, membership{group, windows[0] == Always, windows})
 	}
 	slices.SortFunc(o.memberships, func(a, b membership) int { return cmp.Compare(a.group, b.group) })
 	for _, m := range o.memberships {

@@ -130,22 +130,36 @@ func (s *Snapshot) provision(row int32) *Provision {
 func (b *builder) indexProvision(row int32) {
 	p := b.provisions.at(row)
 	for at := range places(0, p.selector.indexedRoots(), p.firsts) {
+		b.placeProvision(at, row)
+	}
+}
+
+func (b *builder) placeProvision(at place, row int32) {
+	g := b.groups.rows.edit(b.edit, at.group)
+	g.filter.set(filterBit(at.root))
+	switch {
+	case g.many:
 		b.index.insert(b.edit, at, row, b.compareProvisions)
-		b.groups.filter(b, at.group, at.root)
+	case len(g.few) < fewPlaced:
+		i, _ := slices.BinarySearchFunc(g.few, row, func(p placed, row int32) int { return b.compareProvisions(p.row, row) })
+		g.few = slices.Insert(slices.Clip(g.few), i, placed{at.root, row})
+	default:
+		for _, p := range g.few {
+			b.index.insert(b.edit, place{0, at.group, p.root}, p.row, b.compareProvisions)
+		}
+		g.few, g.many = nil, true
+		b.index.insert(b.edit, at, row, b.compareProvisions)
 	}
 }
 
 func (b *builder) unindexProvision(row int32) {
 	p := b.provisions.at(row)
 	for at := range places(0, p.selector.indexedRoots(), p.firsts) {
-		b.index.removeRow(b.edit, at, row)
-	}
-}
-
-// filter notes that something names the root together with the group.
-func (g *groups) filter(b *builder, group, root int32) {
-	if bit := filterBit(root); !g.filters.at(group).has(bit) {
-		g.filters.edit(b.edit, group).set(bit)
+		if g := b.groups.rows.edit(b.edit, at.group); g.many {
+			b.index.removeRow(b.edit, at, row)
+		} else {
+			g.few = slices.DeleteFunc(slices.Clone(g.few), func(q placed) bool { return q.row == row })
+		}
 	}
 }
 

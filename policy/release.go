@@ -98,11 +98,11 @@ func (w *walk) noteReleased(p *provisionRow, f *found, row int32) {
 	if f.truth == False {
 		return
 	}
+	does := released
 	if p.force == Advisory {
-		w.d.advised.add(w.s, finding{f.row, row}, everyFinding, nil)
-	} else {
-		w.d.released.add(w.s, finding{f.row, row}, everyFinding, nil)
+		does = advised
 	}
+	w.d.findings.add(w.s, finding{f.row, row, does}, nil)
 }
 
 // looseAttributes adds the attributes named by the releases that are unknown at a purpose at which the provision is.

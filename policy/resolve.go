@@ -109,13 +109,13 @@ func (s *Snapshot) resolvePurpose(id string, r *Resolved) (known bool) {
 }
 
 func (s *Snapshot) resolveAttribute(name, text string, r *Resolved) {
-	n, ok := s.attrs.numbers[name]
-	if !ok {
+	n := s.attrs.number(name)
+	if n == none || name == "" {
 		r.Unrecognized = append(r.Unrecognized, name)
 		return
 	}
-	v, ok := s.attrs.rows[n].values[text]
-	if !ok {
+	v := s.attrs.rows[n].value(text)
+	if v == nil {
 		r.Unrecognized = append(r.Unrecognized, name+"="+text)
 		return
 	}
@@ -135,8 +135,8 @@ func (s *Snapshot) supplyOne(name, text string, given map[string]string, r *Reso
 	if _, ok := given[name]; ok {
 		return
 	}
-	if n, ok := s.attrs.numbers[name]; ok {
-		if v, ok := s.attrs.rows[n].values[text]; ok {
+	if n := s.attrs.number(name); n != none {
+		if v := s.attrs.rows[n].value(text); v != nil {
 			r.known |= 1 << n
 			r.values[n] = v.within
 		}
