@@ -1,0 +1,59 @@
+package policystore
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/teishi-dev/teishi/policy"
+)
+
+// HeadProof says what an authority read as the committed head of the record, and when. It is taken from one read of the
+// record, never from memory or from a copy: only head proofs prove freshness, entries never do.
+type HeadProof struct {
+	Domain     string
+	Position   Position
+	Authority  string    // who read it
+	IssuedTime time.Time // before the read; with its monotonic reading, if made in this process
+}
+
+// Event is one thing a Source yields; exactly one of its fields is set.
+type Event struct {
+	Entry *Entry
+	Head  *HeadProof
+}
+
+// Source is anything that can be followed.
+type Source interface {
+	// Checkpoint returns the newest stored state, not yet trusted: a Replica verifies it. ErrNotFound if there is none.
+	Checkpoint(ctx context.Context) (Checkpoint, error)
+	// Tail yields the entries after p without a gap, and head proofs between them, the first of them at once and then every
+	// second, blocking until ctx ends. An error is the last pair: ErrCompacted or ErrEpoch (take a checkpoint), ErrDiverged
+	// (another hash at p, or a lower epoch), else transient: call again from what was applied. What is yielded belongs to
+	// the receiver.
+	Tail(ctx context.Context, p Position) iter.Seq2[Event, error]
+}
+
+// Log is a Source that can be written: the record itself.
+type Log interface {
+	Source
+	// Append stores the entry, whose every field is set, if the head of the record is still at after, and returns it
+	// once it is durable. ErrConflict: the head is elsewhere. *DuplicateError: the record has an entry of that principal
+	// and request id; if both hold, it is either. Any other error leaves the outcome unknown.
+	Append(ctx context.Context, after Position, e Entry) (Entry, error)
+	// Read returns up to n entries from the revision on; fewer only at the end of the record or to bound the bytes read,
+	// none only at the end.
+	Read(ctx context.Context, from policy.Revision, n int) ([]Entry, error)
+	// Request returns the entry of the principal and request id, or ErrNotFound.
+	Request(ctx context.Context, principal, id string) (Entry, error)
+	// Head returns the position of the last committed entry by one read of the record; zero if there is none.
+	Head(ctx context.Context) (Position, error)
+}
+
+// An Archive is a Log that keeps former checkpoints, which make answers from the past cheap.
+type Archive interface {
+	// CheckpointAt returns the newest checkpoint at or before the revision, or ErrNotFound.
+	CheckpointAt(ctx context.Context, at policy.Revision) (Checkpoint, error)
+	// StoreCheckpoint keeps the checkpoint and drops those that are no longer needed.
+	StoreCheckpoint(ctx context.Context, c Checkpoint) error
+}
