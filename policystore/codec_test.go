@@ -179,7 +179,7 @@ func TestCodecRefuses(t *testing.T) {
 		return &teishiv1.Resource{Kind: &teishiv1.Resource_Directive{Directive: d}}
 	}
 	for where, m := range map[string]*teishiv1.Resource{
-		"": {},
+		"":                         {},
 		"directive.effective_time": directive(func(d *teishiv1.Directive) { d.EffectiveTime.Nanos = 999 }),
 		"directive.expire_time":    directive(func(d *teishiv1.Directive) { d.ExpireTime = &timestamppb.Timestamp{Seconds: 1 << 40} }),
 		"directive.provisions[0].force": directive(func(d *teishiv1.Directive) {

@@ -80,7 +80,9 @@ func TestEntryHashCoversEveryField(t *testing.T) {
 		"reason":        func(e *policystore.Entry) { e.Reason += "x" },
 		"payload":       func(e *policystore.Entry) { e.Payload = []byte("payloae") },
 		"previous hash": func(e *policystore.Entry) { e.PreviousHash[0]++ },
-		"boundary":      func(e *policystore.Entry) { e.Principal, e.Method = "localt", "eishi.v1.DirectiveService/IssueDirective" },
+		"boundary": func(e *policystore.Entry) {
+			e.Principal, e.Method = "localt", "eishi.v1.DirectiveService/IssueDirective"
+		},
 	}
 	for name, change := range changed {
 		e := base

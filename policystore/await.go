@@ -1,0 +1,98 @@
+package policystore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// MaxWait bounds how long View waits for a revision.
+const MaxWait = 5 * time.Second
+
+// View returns what is in force. It waits for a revision demanded until ctx ends or for MaxWait: then it is a
+// NotReachedError. ErrUnavailable says that there is no policy at hand, ErrTooStale and ErrEpochMismatch what they say.
+func (r *Replica) View(ctx context.Context, d Demand) (View, error) {
+	s := r.state.Load()
+	if s.snapshot == nil || !s.reaches(d) {
+		var err error
+		if s, err = r.await(ctx, d); err != nil {
+			return View{}, err
+		}
+	}
+	v := s.view(r.name, time.Now())
+	if d.MaxStaleness > 0 && v.Freshness.Age > d.MaxStaleness {
+		return View{}, tooStale(v, d)
+	}
+	return v, nil
+}
+
+func tooStale(v View, d Demand) error {
+	if v.Freshness.Age == Never {
+		return fmt.Errorf("%w: nothing proves its age yet", ErrTooStale)
+	}
+	return fmt.Errorf("%w: %s old, %s demanded", ErrTooStale, v.Freshness.Age.Round(time.Millisecond), d.MaxStaleness)
+}
+
+func (r *Replica) await(ctx context.Context, d Demand) (*state, error) {
+	ctx, cancel := context.WithTimeout(ctx, MaxWait)
+	defer cancel()
+	for {
+		s := r.state.Load()
+		switch {
+		case s.snapshot == nil:
+			return nil, r.unavailable()
+		case d.Epoch != 0 && d.Epoch < s.position.Epoch:
+			return nil, &EpochError{Wanted: d.Epoch, Epoch: s.position.Epoch}
+		case s.reaches(d):
+			return s, nil
+		}
+		select {
+		case <-s.changed:
+		case <-r.frozen:
+			return nil, notReached(s, d)
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return nil, ctx.Err()
+			}
+			return nil, notReached(s, d)
+		}
+	}
+}
+
+func notReached(s *state, d Demand) error {
+	return &NotReachedError{Wanted: d.MinRevision, Epoch: d.Epoch, Applied: s.position, Head: s.head}
+}
+
+func (r *Replica) unavailable() error {
+	if err := r.Err(); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return fmt.Errorf("%w: nothing was read yet", ErrUnavailable)
+}
+
+// Err returns why the replica is frozen, or nil.
+func (r *Replica) Err() error {
+	select {
+	case <-r.frozen:
+		return r.err
+	default:
+		return nil
+	}
+}
+
+// Changed returns a channel that is closed when another entry is applied. Take it before looking, so that nothing slips
+// between.
+func (r *Replica) Changed() <-chan struct{} { return r.state.Load().changed }
+
+// WaitReady waits until there is policy and a proof that it is FRESH. It returns what froze the replica instead.
+func (r *Replica) WaitReady(ctx context.Context) error {
+	select {
+	case <-r.fresh:
+		return nil
+	case <-r.frozen:
+		return r.err
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
+	}
+}

@@ -1,0 +1,37 @@
+package policystore
+
+import (
+	"fmt"
+
+	"github.com/teishi-dev/teishi/policy"
+)
+
+// fold is the state after the entry at its position: what a replica serves, what history answers from, and what
+// verification compares are folded by this code and no other. It is a value: a step yields another one.
+type fold struct {
+	domain   string
+	snapshot *policy.Snapshot
+	position Position
+	time     policy.Instant // of the entry at the position
+}
+
+// born returns the fold before the first entry.
+func born(domain string) fold {
+	return fold{domain: domain, snapshot: policy.New()}
+}
+
+// next verifies that the entry follows and applies it.
+func (f fold) next(e *Entry) (fold, error) {
+	if err := e.Follows(f.position, f.time, f.domain); err != nil {
+		return f, err
+	}
+	changes, err := e.Changes()
+	if err != nil {
+		return f, err
+	}
+	snapshot, err := f.snapshot.Apply(e.Revision, changes)
+	if err != nil {
+		return f, fmt.Errorf("apply entry %d: %w", e.Revision, err)
+	}
+	return fold{f.domain, snapshot, e.Position(), e.Time}, nil
+}

@@ -1,0 +1,172 @@
+package policystore
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"iter"
+	"runtime"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+	"google.golang.org/protobuf/proto"
+
+	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
+	"github.com/teishi-dev/teishi/policy"
+)
+
+// StateHash returns the state hash of what the view holds, in the record of the domain.
+func StateHash(domain string, v View) (Hash, error) {
+	c := Checkpoint{Domain: domain, Position: v.Position, Time: v.Time, FoldVersion: FoldVersion}
+	state := sha256.New()
+	for chunk, err := range c.chunks(v.Snapshot) {
+		if err != nil {
+			return Hash{}, fmt.Errorf("state hash at %d: %w", v.Position.Revision, err)
+		}
+		state.Write(chunk)
+	}
+	return Hash(state.Sum(nil)), nil
+}
+
+// restore verifies the checkpoint, but for its place in the log, and returns the state it holds.
+func (c *Checkpoint) restore(domain string) (fold, error) {
+	if err := c.verify(domain); err != nil {
+		return fold{}, err
+	}
+	pieces, err := c.decode()
+	if err != nil {
+		return fold{}, fmt.Errorf("checkpoint at %d: %w", c.Position.Revision, err)
+	}
+	snapshot, err := policy.Load(c.Position.Revision, all(pieces))
+	if err != nil {
+		return fold{}, fmt.Errorf("checkpoint at %d: %w", c.Position.Revision, err)
+	}
+	return fold{domain, snapshot, c.Position, c.Time}, nil
+}
+
+// piece is what one chunk holds.
+type piece struct {
+	raw       []byte // the chunk decompressed, until it is hashed
+	resources []policy.Resource
+	changed   []policy.Revision
+	err       error
+	done      chan struct{} // closed when the fields above are set
+}
+
+func all(pieces []piece) iter.Seq2[policy.Resource, policy.Revision] {
+	return func(yield func(policy.Resource, policy.Revision) bool) {
+		for i := range pieces {
+			for j, r := range pieces[i].resources {
+				if !yield(r, pieces[i].changed[j]) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// decode decompresses and converts the chunks on as many goroutines as there are processors, hashes them in order, and
+// checks the state hash.
+func (c *Checkpoint) decode() ([]piece, error) {
+	chunks, err := split(c.Body)
+	if err != nil {
+		return nil, err
+	}
+	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxChunk))
+	if err != nil {
+		return nil, err
+	}
+	defer decoder.Close()
+	pieces := make([]piece, len(chunks))
+	next := make(chan int, len(chunks))
+	for i := range pieces {
+		pieces[i].done = make(chan struct{})
+		next <- i
+	}
+	close(next)
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for i := range next {
+				pieces[i].decode(decoder, chunks[i], i == 0)
+			}
+		})
+	}
+	return pieces, c.hash(pieces)
+}
+
+// hash takes the pieces as they are done, in order, and compares their hash with the state hash.
+func (c *Checkpoint) hash(pieces []piece) error {
+	state := sha256.New()
+	for i := range pieces {
+		p := &pieces[i]
+		<-p.done
+		if p.err != nil {
+			return p.err
+		}
+		if i == 0 {
+			if err := c.verifyHeader(p.raw); err != nil {
+				return err
+			}
+		}
+		state.Write(p.raw)
+		p.raw = nil
+	}
+	if Hash(state.Sum(nil)) != c.StateHash {
+		return fmt.Errorf("it does not have the state hash it states: %w", ErrBroken)
+	}
+	return nil
+}
+
+func (p *piece) decode(decoder *zstd.Decoder, chunk []byte, header bool) {
+	defer close(p.done)
+	raw, err := decoder.DecodeAll(chunk, make([]byte, 0, chunkSize+chunkSize/8))
+	if err != nil {
+		p.err = fmt.Errorf("decompress: %w: %w", err, ErrBroken)
+		return
+	}
+	p.raw = raw
+	if !header {
+		p.err = p.convert(raw)
+	}
+}
+
+func (p *piece) convert(raw []byte) error {
+	m := &teishiv1.Checkpoint{}
+	if err := proto.Unmarshal(raw, m); err != nil {
+		return &FormatError{Where: "resources", Problem: err.Error()}
+	}
+	if err := known(m); err != nil {
+		return err
+	}
+	p.resources = make([]policy.Resource, len(m.Resources))
+	p.changed = make([]policy.Revision, len(m.Resources))
+	for i, stored := range m.Resources {
+		r, err := ResourceFromProto(stored.GetResource())
+		if err == nil {
+			err = known(stored)
+		}
+		if err != nil {
+			return within("resources", err)
+		}
+		p.resources[i], p.changed[i] = r, policy.Revision(stored.GetRevision())
+	}
+	return nil
+}
+
+// split cuts a body into its compressed chunks.
+func split(body []byte) ([][]byte, error) {
+	var chunks [][]byte
+	for len(body) > 0 {
+		if len(body) < 4 || uint64(len(body)-4) < uint64(binary.BigEndian.Uint32(body)) {
+			return nil, fmt.Errorf("its body is cut short: %w", ErrBroken)
+		}
+		end := 4 + int(binary.BigEndian.Uint32(body))
+		chunks, body = append(chunks, body[4:end]), body[end:]
+	}
+	if len(chunks) == 0 {
+		return nil, fmt.Errorf("it has no body: %w", ErrBroken)
+	}
+	return chunks, nil
+}
