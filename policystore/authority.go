@@ -1,0 +1,215 @@
+package policystore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/teishi-dev/teishi/policy"
+)
+
+// Authority writes a record: a Log and the Replica that follows it.
+type Authority struct {
+	log     Log
+	replica *Replica
+	domain  string
+	logger  *slog.Logger
+	turn    chan struct{} // holds one: whose turn it is to write, so that writes of one process do not conflict
+}
+
+// NewAuthority returns the authority of the log that the replica follows. A nil logger discards.
+func NewAuthority(log Log, replica *Replica, logger *slog.Logger) *Authority {
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	return &Authority{log: log, replica: replica, domain: replica.domain, logger: logger, turn: make(chan struct{}, 1)}
+}
+
+// Write is one write as it is asked for.
+type Write struct {
+	Principal string
+	Method    string // the full gRPC method name
+	RequestID string
+	Digest    Hash // see RequestDigest
+	Reason    string
+	// ValidateOnly does everything but append.
+	ValidateOnly bool
+	// Prepare returns the changes of the entry to be written at the revision and instant, judged against v, which is the
+	// state at exactly the place it will follow. Its errors are returned as they are. It may be called up to 8 times.
+	Prepare func(v View, at policy.Instant, rev policy.Revision) ([]policy.Change, error)
+}
+
+const (
+	writeTries   = 8
+	resolveFor   = 10 * time.Second // how long an unknown outcome is looked up, unless ctx ends before
+	resolveRetry = 20 * time.Millisecond
+)
+
+// Write appends the entry that w prepares and returns it when the replica has applied it. A repeated request is answered
+// from its entry. Errors: what Prepare says; *RequestReusedError; *EntryTooLargeError; ErrContention; ErrFrozen,
+// ErrUnavailable (nothing was written); *OutcomeUnknownError.
+func (a *Authority) Write(ctx context.Context, w Write) (Entry, error) {
+	select {
+	case a.turn <- struct{}{}:
+	case <-ctx.Done():
+		return Entry{}, ctx.Err()
+	}
+	defer func() { <-a.turn }()
+	for range writeTries {
+		e, err := a.try(ctx, w)
+		if !errors.Is(err, ErrConflict) {
+			return e, err
+		}
+		if err := a.catchUp(ctx); err != nil {
+			return Entry{}, err
+		}
+	}
+	return Entry{}, fmt.Errorf("write request %s: %w", w.RequestID, ErrContention)
+}
+
+// try is one turn of the loop: ErrConflict if others wrote first.
+func (a *Authority) try(ctx context.Context, w Write) (Entry, error) {
+	if err := a.replica.Err(); err != nil {
+		return Entry{}, err
+	}
+	switch e, err := a.log.Request(ctx, w.Principal, w.RequestID); {
+	case err == nil:
+		return a.repeated(ctx, e, w)
+	case !errors.Is(err, ErrNotFound):
+		return Entry{}, fmt.Errorf("look up request %s: %w: %w", w.RequestID, ErrUnavailable, err)
+	}
+	v, err := a.replica.View(ctx, Demand{})
+	if err != nil {
+		return Entry{}, err
+	}
+	e, err := compose(a.domain, v, w)
+	if err != nil || w.ValidateOnly {
+		return e, err
+	}
+	return a.append(ctx, v.Position, e, w)
+}
+
+// compose makes the entry that follows v. What was prepared is judged as it will be read: after the codec.
+func compose(domain string, v View, w Write) (Entry, error) {
+	at := max(policy.InstantOf(time.Now()), v.Time)
+	revision := v.Position.Revision + 1
+	prepared, err := w.Prepare(v, at, revision)
+	if err != nil {
+		return Entry{}, err
+	}
+	payload, err := EncodeChanges(prepared)
+	if err != nil {
+		return Entry{}, err
+	}
+	e := Entry{
+		Epoch:         max(v.Position.Epoch, 1),
+		Revision:      revision,
+		Time:          at,
+		Principal:     w.Principal,
+		Method:        w.Method,
+		RequestID:     w.RequestID,
+		RequestDigest: w.Digest,
+		Reason:        w.Reason,
+		Payload:       payload,
+		PreviousHash:  v.Position.Hash,
+	}
+	e.Hash = e.Sum(domain)
+	if err := checkSize(&e, prepared); err != nil {
+		return Entry{}, err
+	}
+	changes, err := e.Changes()
+	if err != nil {
+		return Entry{}, err
+	}
+	_, err = v.Propose(revision, changes)
+	return e, err
+}
+
+// append commits the entry, or finds out whether it is committed.
+func (a *Authority) append(ctx context.Context, after Position, e Entry, w Write) (Entry, error) {
+	if err := ctx.Err(); err != nil {
+		return Entry{}, err
+	}
+	stored, err := a.log.Append(ctx, after, e)
+	switch duplicate, ok := errors.AsType[*DuplicateError](err); {
+	case ok:
+		return a.repeated(ctx, duplicate.Entry, w)
+	case errors.Is(err, ErrConflict):
+		return Entry{}, err
+	case err != nil:
+		return a.resolve(ctx, after, e, w, err)
+	}
+	return a.applied(ctx, stored)
+}
+
+// repeated answers a request that the record holds.
+func (a *Authority) repeated(ctx context.Context, e Entry, w Write) (Entry, error) {
+	if e.RequestDigest != w.Digest {
+		return Entry{}, &RequestReusedError{RequestID: w.RequestID, Revision: e.Revision}
+	}
+	return a.applied(ctx, e)
+}
+
+// applied returns the entry, which is committed, once the replica has it.
+func (a *Authority) applied(ctx context.Context, e Entry) (Entry, error) {
+	_, err := a.replica.View(ctx, Demand{MinRevision: e.Revision, Epoch: e.Epoch})
+	if err != nil {
+		return Entry{}, &OutcomeUnknownError{RequestID: e.RequestID, Err: fmt.Errorf("committed, not yet in force: %w", err)}
+	}
+	return e, nil
+}
+
+// resolve finds out what became of an append that failed: it looks the request up, and appends the same entry again, which
+// can be there only once. A store that is full is given up at once.
+func (a *Authority) resolve(ctx context.Context, after Position, e Entry, w Write, cause error) (Entry, error) {
+	a.logger.Warn("the outcome of a write is unknown", slog.String("request_id", w.RequestID), slog.Any("error", cause))
+	ctx, cancel := context.WithTimeout(ctx, resolveFor)
+	defer cancel()
+	for ctx.Err() == nil {
+		found, err := a.log.Request(ctx, w.Principal, w.RequestID)
+		if err == nil {
+			return a.repeated(ctx, found, w)
+		}
+		if errors.Is(err, ErrNotFound) {
+			if errors.Is(cause, ErrFull) {
+				return Entry{}, fmt.Errorf("append entry %d: %w", e.Revision, cause)
+			}
+			stored, err := a.log.Append(ctx, after, e)
+			if err == nil {
+				return a.applied(ctx, stored)
+			}
+			if errors.Is(err, ErrConflict) {
+				return a.lost(ctx, w)
+			}
+			cause = err
+		}
+		pause(ctx, resolveRetry)
+	}
+	return Entry{}, &OutcomeUnknownError{RequestID: w.RequestID, Err: cause}
+}
+
+// lost tells a write that another entry took the place of for good from one that took the place itself.
+func (a *Authority) lost(ctx context.Context, w Write) (Entry, error) {
+	e, err := a.log.Request(ctx, w.Principal, w.RequestID)
+	switch {
+	case err == nil:
+		return a.repeated(ctx, e, w)
+	case errors.Is(err, ErrNotFound):
+		return Entry{}, ErrConflict
+	}
+	return Entry{}, &OutcomeUnknownError{RequestID: w.RequestID, Err: err}
+}
+
+// catchUp waits until the replica has what the record has.
+func (a *Authority) catchUp(ctx context.Context) error {
+	head, err := a.log.Head(ctx)
+	if err != nil {
+		return fmt.Errorf("read the head: %w: %w", ErrUnavailable, err)
+	}
+	if _, err := a.replica.View(ctx, Demand{MinRevision: head.Revision, Epoch: head.Epoch}); err != nil {
+		return fmt.Errorf("catch up with %s: %w", head, err)
+	}
+	return nil
+}

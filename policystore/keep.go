@@ -1,0 +1,71 @@
+package policystore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/teishi-dev/teishi/policy"
+)
+
+// A checkpoint is due after so many entries, or so many bytes of payload.
+const (
+	checkpointEntries = 5000
+	checkpointPayload = 16 << 20
+)
+
+// KeepCheckpoints stores a checkpoint of what is in force every 5,000 entries or 16 MiB of payload, until ctx ends; then
+// it returns nil. It does nothing for a log that is no Archive. One that cannot be stored is logged and is due again
+// 5,000 entries later: without it a start takes longer.
+func (a *Authority) KeepCheckpoints(ctx context.Context) error {
+	archive, ok := a.log.(Archive)
+	if !ok {
+		return nil
+	}
+	if err := a.replica.WaitReady(ctx); err != nil {
+		return nil
+	}
+	last, err := a.newestCheckpoint(ctx)
+	if err != nil {
+		return err
+	}
+	folded := int64(0) // bytes of payload when the last one was taken
+	for {
+		s := a.replica.state.Load()
+		if s.position.Revision-last >= checkpointEntries || s.payload-folded >= checkpointPayload {
+			if err := a.checkpoint(ctx, archive, s); err != nil && ctx.Err() == nil {
+				a.logger.Error("no checkpoint was stored", slog.Any("error", err))
+			}
+			last, folded = s.position.Revision, s.payload
+		}
+		select {
+		case <-s.changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (a *Authority) newestCheckpoint(ctx context.Context) (policy.Revision, error) {
+	c, err := a.log.Checkpoint(ctx)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return 0, fmt.Errorf("read the newest checkpoint: %w", err)
+	}
+	return c.Position.Revision, nil
+}
+
+func (a *Authority) checkpoint(ctx context.Context, archive Archive, s *state) error {
+	began := time.Now()
+	c, err := NewCheckpoint(a.domain, s.view(a.replica.name, began))
+	if err != nil {
+		return err
+	}
+	if err := archive.StoreCheckpoint(ctx, c); err != nil {
+		return err
+	}
+	a.logger.Info("stored a checkpoint", slog.Int64("revision", int64(c.Position.Revision)),
+		slog.Int("bytes", len(c.Body)), slog.Duration("took", time.Since(began)))
+	return nil
+}
