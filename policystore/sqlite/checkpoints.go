@@ -1,0 +1,122 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math"
+
+	"github.com/teishi-dev/teishi/policy"
+	"github.com/teishi-dev/teishi/policystore"
+)
+
+// keepApart is how many entries lie at least between the checkpoints that are kept beside the newest two: about as many as
+// an answer from the past has to fold.
+const keepApart = 20_000
+
+const (
+	readCheckpoint = `SELECT revision, epoch, hash, time, fold_version, state_hash, body FROM checkpoints
+WHERE revision <= ? ORDER BY revision DESC LIMIT 1`
+	storeCheckpoint = `INSERT OR REPLACE INTO checkpoints (revision, epoch, hash, time, fold_version, state_hash, body)
+SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE EXISTS (SELECT 1 FROM entries WHERE revision = ?1 AND epoch = ?2 AND hash = ?3)`
+	listCheckpoints = `SELECT revision FROM checkpoints ORDER BY revision DESC`
+	dropCheckpoint  = `DELETE FROM checkpoints WHERE revision = ?`
+)
+
+// Checkpoint returns the newest checkpoint, or policystore.ErrNotFound.
+func (l *Log) Checkpoint(ctx context.Context) (policystore.Checkpoint, error) {
+	return l.CheckpointAt(ctx, math.MaxInt64)
+}
+
+// CheckpointAt returns the newest checkpoint at or before the revision, or policystore.ErrNotFound.
+func (l *Log) CheckpointAt(ctx context.Context, at policy.Revision) (policystore.Checkpoint, error) {
+	c := policystore.Checkpoint{Domain: l.domain}
+	var hash, stateHash []byte
+	err := l.reader.QueryRowContext(ctx, readCheckpoint, at).Scan(
+		&c.Position.Revision, &c.Position.Epoch, &hash, &c.Time, &c.FoldVersion, &stateHash, &c.Body)
+	if err == nil {
+		err = hashes(hash, &c.Position.Hash, stateHash, &c.StateHash)
+	}
+	if err != nil {
+		return c, fmt.Errorf("read the checkpoint: %w", l.explain(err))
+	}
+	return c, nil
+}
+
+// StoreCheckpoint stores the checkpoint and drops those no longer kept. One of another record is refused.
+func (l *Log) StoreCheckpoint(ctx context.Context, c policystore.Checkpoint) error {
+	if l.writer == nil {
+		return policystore.ErrReadOnly
+	}
+	if err := l.storeCheckpoint(ctx, c); err != nil {
+		return fmt.Errorf("store the checkpoint at %d: %w", c.Position.Revision, l.explain(err))
+	}
+	return nil
+}
+
+func (l *Log) storeCheckpoint(ctx context.Context, c policystore.Checkpoint) error {
+	tx, err := l.writer.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	result, err := tx.ExecContext(ctx, storeCheckpoint, c.Position.Revision, c.Position.Epoch, c.Position.Hash[:], c.Time,
+		c.FoldVersion, c.StateHash[:], c.Body)
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil || n != 1 || c.Domain != l.domain {
+		return policystore.ErrDiverged
+	}
+	if err := thin(ctx, tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// thin drops what is neither among the newest two nor keepApart after the one kept before it.
+func thin(ctx context.Context, tx *sql.Tx) error {
+	revisions, err := listed(ctx, tx)
+	if err != nil {
+		return err
+	}
+	var kept policy.Revision
+	for i := len(revisions) - 1; i >= 2; i-- {
+		if revisions[i]-kept >= keepApart {
+			kept = revisions[i]
+		} else if _, err := tx.ExecContext(ctx, dropCheckpoint, revisions[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listed returns the revisions of the checkpoints, the newest first.
+func listed(ctx context.Context, tx *sql.Tx) ([]policy.Revision, error) {
+	rows, err := tx.QueryContext(ctx, listCheckpoints)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var revisions []policy.Revision
+	for rows.Next() {
+		var r policy.Revision
+		if err := rows.Scan(&r); err != nil {
+			return nil, err
+		}
+		revisions = append(revisions, r)
+	}
+	return revisions, rows.Err()
+}
+
+// hashes copies stored bytes into hashes, pair by pair, and refuses those that are not 32 bytes long.
+func hashes(pairs ...any) error {
+	for i := 0; i < len(pairs); i += 2 {
+		from, to := pairs[i].([]byte), pairs[i+1].(*policystore.Hash)
+		if len(from) != len(to) {
+			return fmt.Errorf("a hash of %d bytes: %w", len(from), policystore.ErrBroken)
+		}
+		copy(to[:], from)
+	}
+	return nil
+}

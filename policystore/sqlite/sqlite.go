@@ -1,0 +1,176 @@
+// Package sqlite keeps a record in one SQLite file, for one process: the embedded default.
+//
+// The file is in WAL mode and every append is synced before it is acknowledged (synchronous=FULL), so that an entry that
+// was acknowledged is there after a crash. A second process that opens the file for writing is refused; one that only
+// reads is not.
+//
+//	meta         domain                                   fixed when the record is made
+//	entries      revision │ epoch … hash │ payload        the log; request ids are unique for their principals
+//	checkpoints  revision │ epoch, hash … │ body          the newest two, and older ones 20,000 entries apart
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/teishi-dev/teishi/policystore"
+)
+
+// Config says which record to open.
+type Config struct {
+	Path      string       // of the file; it is made if it is not there, readable to its owner alone
+	Domain    string       // of the record: a slug; "teishi" if empty
+	Authority string       // who proves its head; the host's name if empty
+	ReadOnly  bool         // opens what is there, beside a process that writes it or alone, and makes nothing
+	Logger    *slog.Logger // nil discards
+}
+
+// DefaultDomain is the domain of a record that names none.
+const DefaultDomain = "teishi"
+
+// Log is a record in a SQLite file. It is a policystore.Log and a policystore.Archive.
+type Log struct {
+	path      string
+	domain    string
+	authority string
+	logger    *slog.Logger
+	lock      *os.File // nil if read-only
+	writer    *sql.DB  // one connection; nil if read-only
+	reader    *sql.DB
+	writes    writes
+	reads     reads
+	changed   atomic.Pointer[chan struct{}] // closed and replaced by Append
+	closed    chan struct{}
+	closing   sync.Once
+	closeErr  error
+}
+
+var (
+	_ policystore.Log     = (*Log)(nil)
+	_ policystore.Archive = (*Log)(nil)
+)
+
+// Open opens the record. It is refused if another process writes it, if it is of another domain, and if it is not a
+// record or one of a later version.
+func Open(ctx context.Context, c Config) (*Log, error) {
+	l, err := open(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("open the record %s: %w", c.Path, err)
+	}
+	return l, nil
+}
+
+func open(ctx context.Context, c Config) (_ *Log, err error) {
+	l := newLog(c)
+	if l.path, err = filepath.Abs(c.Path); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			l.Close()
+		}
+	}()
+	if c.ReadOnly {
+		return l, l.openReader(ctx)
+	}
+	if err := l.openWriter(ctx); err != nil {
+		return nil, err
+	}
+	return l, l.openReader(ctx)
+}
+
+func newLog(c Config) *Log {
+	l := &Log{domain: c.Domain, authority: c.Authority, logger: c.Logger, closed: make(chan struct{})}
+	if l.domain == "" {
+		l.domain = DefaultDomain
+	}
+	if l.authority == "" {
+		l.authority, _ = os.Hostname()
+	}
+	if l.logger == nil {
+		l.logger = slog.New(slog.DiscardHandler)
+	}
+	changed := make(chan struct{})
+	l.changed.Store(&changed)
+	return l
+}
+
+// openWriter takes the lock, makes the file and its tables if they are not there, and prepares to write.
+func (l *Log) openWriter(ctx context.Context) error {
+	if err := os.MkdirAll(filepath.Dir(l.path), 0o700); err != nil {
+		return err
+	}
+	var err error
+	if l.lock, err = lockFile(l.path + ".lock"); err != nil {
+		return err
+	}
+	if err := l.makeFile(); err != nil {
+		return err
+	}
+	if l.writer, err = connect(l.path, "rw", 1); err != nil {
+		return err
+	}
+	if err := prepareRecord(ctx, l.writer, l.domain); err != nil {
+		return err
+	}
+	return l.writes.prepare(ctx, l.writer)
+}
+
+// makeFile makes the file before SQLite does, so that nobody else can read it.
+func (l *Log) makeFile() error {
+	f, err := os.OpenFile(l.path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		l.logger.Warn("others than its owner can read the record", slog.String("path", l.path), slog.String("mode", info.Mode().String()))
+	}
+	return nil
+}
+
+func (l *Log) openReader(ctx context.Context) error {
+	if _, err := os.Stat(l.path); err != nil {
+		return err
+	}
+	var err error
+	if l.reader, err = connect(l.path, "ro", readers); err != nil {
+		return err
+	}
+	if err := checkRecord(ctx, l.reader, l.domain); err != nil {
+		return err
+	}
+	return l.reads.prepare(ctx, l.reader)
+}
+
+// Path returns where the record is.
+func (l *Log) Path() string { return l.path }
+
+// Close ends what follows the log and closes the file. Whoever calls the log must have returned.
+func (l *Log) Close() error {
+	l.closing.Do(func() {
+		close(l.closed)
+		var errs []error
+		for _, db := range []*sql.DB{l.reader, l.writer} { // the writer last: it folds the write-ahead log into the file
+			if db != nil {
+				errs = append(errs, db.Close())
+			}
+		}
+		if l.lock != nil {
+			errs = append(errs, l.lock.Close())
+		}
+		l.closeErr = errors.Join(errs...)
+	})
+	return l.closeErr
+}
