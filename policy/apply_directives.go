@@ -110,6 +110,7 @@ func (b *builder) newProvision() int32 {
 		b.spareProvisions = b.spareProvisions[:n-1]
 		return row
 	}
+	b.gates.grow(b.edit)
 	return b.provisions.grow(b.edit)
 }
 
@@ -232,19 +233,23 @@ func (b *builder) clip(d int32) {
 	if text.Withdrawal != nil {
 		window = Window{}
 	}
-	b.rules.edit(b.edit, d).window = window
-	for i, row := range b.rules.at(d).provisions {
-		b.provisions.edit(b.edit, row).window = text.Provisions[i].Selector.Window.Intersect(window)
+	rule := b.rules.edit(b.edit, d)
+	rule.window = window
+	for i, row := range rule.provisions {
+		p := b.provisions.edit(b.edit, row)
+		p.window = text.Provisions[i].Selector.Window.Intersect(window)
+		p.released = len(rule.releases.all()) > 0
+		*b.gates.edit(b.edit, row) = p.gate()
 	}
-	b.flagReleased(d)
 }
 
-// flagReleased tells the directive's provisions whether it has releases.
+// flagReleased tells the directive's provisions that it has releases.
 func (b *builder) flagReleased(d int32) {
-	released := len(b.rules.at(d).releases.all()) > 0
 	for _, row := range b.rules.at(d).provisions {
-		if b.provisions.at(row).released != released {
-			b.provisions.edit(b.edit, row).released = released
+		if !b.provisions.at(row).released {
+			p := b.provisions.edit(b.edit, row)
+			p.released = true
+			*b.gates.edit(b.edit, row) = p.gate()
 		}
 	}
 }

@@ -33,7 +33,7 @@ func (s *Snapshot) Decide(r *Resolved) Decision {
 		return d
 	}
 	d.asked = r.asked()
-	w := walk{s: s, r: r, d: &d, app: r.view()}
+	w := walk{s: s, r: r, d: &d, app: r.view(), facet: none, bitten: none}
 	w.visitAll()
 	d.conclude()
 	return d
@@ -41,6 +41,10 @@ func (s *Snapshot) Decide(r *Resolved) Decision {
 
 // conclude makes one outcome of the purposes' answers.
 func (d *Decision) conclude() {
+	if d.denied.empty() && d.unknown.empty() {
+		d.Outcome, d.Reason = Allowed, d.whyAllowed()
+		return
+	}
 	d.unknown = d.unknown.not(d.denied)
 	self := d.purpose >= 0 && d.denied.has(uint8(d.purpose))
 	switch {
@@ -48,17 +52,19 @@ func (d *Decision) conclude() {
 		d.Outcome, d.Reason = Denied, Suspended
 	case d.differ():
 		d.Outcome, d.Reason = Indeterminate, DependsOnPurpose
-	case !d.unknown.empty():
-		d.Outcome, d.Reason = Indeterminate, MissingAttribute
 	default:
-		d.Outcome, d.Reason = Allowed, NoDirective
-		if d.unregistered {
-			d.Reason = UnregisteredApp
-		}
-		if d.findings.counts[released] > 0 {
-			d.Reason = Released
-		}
+		d.Outcome, d.Reason = Indeterminate, MissingAttribute
 	}
+}
+
+func (d *Decision) whyAllowed() Reason {
+	switch {
+	case d.findings.counts[released] > 0:
+		return Released
+	case d.unregistered:
+		return UnregisteredApp
+	}
+	return NoDirective
 }
 
 // differ reports whether the purposes asked have different answers.
@@ -75,6 +81,10 @@ type walk struct {
 	r   *Resolved
 	d   *Decision
 	app appView
+
+	facet    int32 // the purposes facet met last, for it is often met again
+	purposes mask  // those asked of which it is true
+	bitten   int32 // the facet at whose purposes all is known to be denied
 }
 
 func (w *walk) visitAll() {
@@ -96,7 +106,7 @@ func (w *walk) visitGroup(group int32, i int, member bool) {
 	if !g.filter.meets(&w.r.filter) {
 		return
 	}
-	var from spent
+	var from run
 	for _, at := range g.few {
 		if w.r.filter.has(filterBit(at.root)) {
 			if k := slices.Index(w.r.path[:w.r.depth], at.root); k >= 0 {
@@ -114,7 +124,7 @@ func (w *walk) visitMany(g *groupRow, group int32, i int, member bool) {
 	var single [1]int32
 	for k, root := range w.r.path[:w.r.depth] {
 		if g.filter.has(filterBit(root)) {
-			var from spent
+			var from run
 			for _, row := range w.s.index.find(place{0, group, root}, &single) {
 				w.visit(row, i, k, member, &from)
 			}
@@ -163,14 +173,34 @@ func contains(list []int32, n int32) bool {
 }
 
 // visit looks at one provision that is found under the i-th group and the k-th root.
-func (w *walk) visit(row int32, i, k int, member bool, from *spent) {
-	p := w.s.provisions.at(row)
-	if p.window.Empty() || w.r.time >= p.window.End || p.plural && w.earlier(p, i, k) {
+func (w *walk) visit(row int32, i, k int, member bool, from *run) {
+	g := w.s.gates.at(row)
+	if w.r.time >= g.window.End || g.kinds != 0 && g.kinds&w.r.kinds == 0 {
 		return
 	}
-	purposes := w.s.facets.rows.at(p.selector.facet).mask.and(w.d.asked)
+	if g.facet != w.facet {
+		w.facet, w.purposes = g.facet, w.s.facets.rows.at(g.facet).mask.and(w.d.asked)
+	}
+	if w.purposes.empty() {
+		return
+	}
+	if g.plain && member && w.r.time >= g.window.Start {
+		w.edge(g.window.End)
+		if w.bitten != g.facet {
+			w.bitten, w.d.denied = g.facet, w.d.denied.or(w.purposes)
+		}
+		w.bite(row, from)
+		return
+	}
+	if p := w.s.provisions.at(row); !p.plural || !w.earlier(p, i, k) {
+		w.inspect(row, p, member, from)
+	}
+}
+
+// inspect looks at the facets that visit has not.
+func (w *walk) inspect(row int32, p *provisionRow, member bool, from *run) {
 	conditions := w.facets(&p.selector)
-	if conditions == False || purposes.empty() {
+	if conditions == False {
 		return
 	}
 	now, change := true, Forever
@@ -186,7 +216,7 @@ func (w *walk) visit(row int32, i, k int, member bool, from *spent) {
 		return
 	}
 	w.edge(p.window.End)
-	f := found{row: row, truth: conditions, purposes: purposes}
+	f := found{row: row, truth: conditions, purposes: w.purposes}
 	if !now {
 		f.truth = False
 	}
@@ -194,6 +224,15 @@ func (w *walk) visit(row int32, i, k int, member bool, from *spent) {
 		w.release(p, &f)
 	}
 	w.note(p, &f, from)
+}
+
+// bite enters that the provision bites.
+func (w *walk) bite(row int32, from *run) {
+	if from.spent[bites] {
+		w.d.findings.counts[bites]++
+		return
+	}
+	w.d.findings.add(w.s, finding{row, none, bites}, from)
 }
 
 // edge notes an instant after the query's at which the answer may change.
@@ -244,7 +283,7 @@ type found struct {
 }
 
 // note enters what the provision does at the purposes.
-func (w *walk) note(p *provisionRow, f *found, from *spent) {
+func (w *walk) note(p *provisionRow, f *found, from *run) {
 	if f.truth == False {
 		return
 	}
@@ -261,7 +300,7 @@ func (w *walk) note(p *provisionRow, f *found, from *spent) {
 	}
 	if !biting.empty() {
 		w.d.denied = w.d.denied.or(biting)
-		w.d.findings.add(w.s, finding{f.row, none, bites}, from)
+		w.bite(f.row, from)
 	}
 	if unknown.empty() {
 		return

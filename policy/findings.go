@@ -31,39 +31,53 @@ type findings struct {
 	more   []finding // all kept, once they outgrow inline
 }
 
-// spent says of an ordered list of provisions that the rest of it is only to be counted, sort by sort.
-type spent [undecided + 1]bool
+// run is what is known of the findings that come out of one ordered list of provisions, by sort: that the last one kept
+// of all is of this list, so that the next one follows it; that the list has come so far that the rest is only counted.
+type run struct{ last, spent [undecided + 1]bool }
 
-// add enters the finding unless it is there already. If it comes out of an ordered list of distinct provisions, from
-// remembers when one is too late to be kept, for then all later ones are.
-func (f *findings) add(s *Snapshot, x finding, from *spent) {
-	limited := x.sort <= undecided
-	if limited && from[x.sort] {
-		f.counts[x.sort]++
-		return
-	}
+// add enters the finding unless it is there already. What bites or is undecided comes out of an ordered list, of which
+// the run tells.
+func (f *findings) add(s *Snapshot, x finding, from *run) {
 	list, first := f.of(x.sort)
 	i := len(list)
-	for ; i > 0; i-- {
-		c := s.compareFindings(list[i-1], x)
-		if c == 0 {
+	if x.sort > undecided {
+		if i = s.searchFindings(list, x); i < 0 {
 			return
 		}
-		if c < 0 {
-			break
-		}
+		f.counts[x.sort]++
+		f.insert(first+i, x)
+		return
 	}
 	f.counts[x.sort]++
-	if limited && i == MaxCitations {
-		from[x.sort] = true
+	if from.spent[x.sort] {
 		return
 	}
-	if limited && len(list) == MaxCitations {
+	if !from.last[x.sort] {
+		i = s.searchFindings(list, x)
+	}
+	from.last[x.sort] = i == len(list)
+	from.spent[x.sort] = i == MaxCitations
+	switch {
+	case i == MaxCitations:
+	case len(list) == MaxCitations:
 		copy(list[i+1:], list[i:])
 		list[i] = x
-		return
+	default:
+		f.insert(first+i, x)
 	}
-	f.insert(first+i, x)
+}
+
+// searchFindings returns where in the list the finding belongs, -1 if it is there already.
+func (s *Snapshot) searchFindings(list []finding, x finding) int {
+	for i := len(list); i > 0; i-- {
+		switch c := s.compareFindings(list[i-1], x); {
+		case c == 0:
+			return -1
+		case c < 0:
+			return i
+		}
+	}
+	return 0
 }
 
 func (f *findings) insert(i int, x finding) {

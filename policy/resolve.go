@@ -42,6 +42,7 @@ func (s *Snapshot) Resolve(q Query) Resolved {
 	}
 	if len(r.Unrecognized) > 1 {
 		slices.Sort(r.Unrecognized)
+		r.Unrecognized = slices.Compact(r.Unrecognized)
 	}
 	switch {
 	case organization == none:

@@ -40,6 +40,25 @@ type provisionRow struct {
 	firsts    []int32 // the groups it is indexed under, ordered
 }
 
+// gate is what most looks at a provision need. It is kept apart from the row and small, so that thousands of directives
+// about one app cost thousands of half cache lines.
+type gate struct {
+	window Window // the row's; ends at Beginning if that is empty
+	kinds  uint64
+	facet  int32
+	plain  bool // binding, sure, indexed once, without outs, conditions and releases: past the gate, it bites
+}
+
+func (p *provisionRow) gate() gate {
+	sel := &p.selector
+	g := gate{p.window, sel.kinds, sel.facet, p.force == Binding && p.sure && !p.plural && !p.released &&
+		len(sel.outs) == 0 && len(sel.conditions) == 0}
+	if p.window.Empty() {
+		g.window.End = Beginning
+	}
+	return g
+}
+
 // releaseRow is a compiled Release: a lift, an exemption or a carve-out.
 type releaseRow struct {
 	window     Window // its own; it is clipped to each provision's when looked at

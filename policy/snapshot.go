@@ -39,6 +39,7 @@ type Snapshot struct {
 	groups          groups
 	rules           paged[directiveRow] // by directive number
 	provisions      paged[provisionRow]
+	gates           paged[gate] // by provision row
 	holes           paged[releaseRow]
 	spareProvisions []int32 // rows that amendments gave up
 	spareHoles      []int32
