@@ -23,8 +23,8 @@ type Decision struct {
 
 // Decide answers the resolved query. It is a pass over the provisions that name both the app and a root above the
 // organization; up to eight findings of a sort cost no allocation.
-func (s *Snapshot) Decide(r *Resolved) Decision {
-	d := Decision{ValidUntil: Forever, at: s, app: r.app, purpose: r.purpose, unregistered: r.unregistered}
+func (s *Snapshot) Decide(r *Resolved) (d Decision) {
+	d = Decision{ValidUntil: Forever, at: s, app: r.app, purpose: r.purpose, unregistered: r.unregistered}
 	if r.at != s {
 		panic("policy: a query resolved against another snapshot")
 	}
@@ -232,7 +232,7 @@ func (w *walk) bite(row int32, from *run) {
 		w.d.findings.counts[bites]++
 		return
 	}
-	w.d.findings.add(w.s, finding{row, none, bites}, from)
+	w.d.findings.add(w.s, bites, finding{row, none}, from)
 }
 
 // edge notes an instant after the query's at which the answer may change.
@@ -294,7 +294,7 @@ func (w *walk) note(p *provisionRow, f *found, from *run) {
 	unknown := open.not(biting)
 	if p.force == Advisory {
 		if !open.empty() {
-			w.d.findings.add(w.s, finding{f.row, none, advised}, from)
+			w.d.findings.add(w.s, advised, finding{f.row, none}, from)
 		}
 		return
 	}
@@ -309,7 +309,7 @@ func (w *walk) note(p *provisionRow, f *found, from *run) {
 		w.d.both++
 	}
 	w.d.unknown = w.d.unknown.or(unknown)
-	w.d.findings.add(w.s, finding{f.row, none, undecided}, from)
+	w.d.findings.add(w.s, undecided, finding{f.row, none}, from)
 	w.d.missing |= p.selector.attributes &^ w.r.known
 	if !f.loose.empty() {
 		w.looseAttributes(p, f, unknown)

@@ -13,11 +13,8 @@ const (
 	sorts
 )
 
-// finding is a provision, what it was found to do, and the release that releases it or none.
-type finding struct {
-	provision, release int32
-	sort               sort
-}
+// finding is a provision, and the release that releases it or none.
+type finding struct{ provision, release int32 }
 
 // inlineFindings is how many findings cost no allocation.
 const inlineFindings = 8
@@ -37,33 +34,33 @@ type run struct{ last, spent [undecided + 1]bool }
 
 // add enters the finding unless it is there already. What bites or is undecided comes out of an ordered list, of which
 // the run tells.
-func (f *findings) add(s *Snapshot, x finding, from *run) {
-	list, first := f.of(x.sort)
+func (f *findings) add(s *Snapshot, does sort, x finding, from *run) {
+	list, first := f.of(does)
 	i := len(list)
-	if x.sort > undecided {
+	if does > undecided {
 		if i = s.searchFindings(list, x); i < 0 {
 			return
 		}
-		f.counts[x.sort]++
-		f.insert(first+i, x)
+		f.counts[does]++
+		f.insert(first+i, does, x)
 		return
 	}
-	f.counts[x.sort]++
-	if from.spent[x.sort] {
+	f.counts[does]++
+	if from.spent[does] {
 		return
 	}
-	if !from.last[x.sort] {
+	if !from.last[does] {
 		i = s.searchFindings(list, x)
 	}
-	from.last[x.sort] = i == len(list)
-	from.spent[x.sort] = i == MaxCitations
+	from.last[does] = i == len(list)
+	from.spent[does] = i == MaxCitations
 	switch {
 	case i == MaxCitations:
 	case len(list) == MaxCitations:
 		copy(list[i+1:], list[i:])
 		list[i] = x
 	default:
-		f.insert(first+i, x)
+		f.insert(first+i, does, x)
 	}
 }
 
@@ -80,7 +77,7 @@ func (s *Snapshot) searchFindings(list []finding, x finding) int {
 	return 0
 }
 
-func (f *findings) insert(i int, x finding) {
+func (f *findings) insert(i int, does sort, x finding) {
 	n := f.size()
 	if f.more == nil && n == inlineFindings {
 		f.more = append(make([]finding, 0, 4*inlineFindings), f.inline[:]...)
@@ -88,18 +85,14 @@ func (f *findings) insert(i int, x finding) {
 	if f.more != nil {
 		f.more = append(f.more, finding{})
 	}
-	f.kept[x.sort]++
+	f.kept[does]++
 	list := f.all()
 	copy(list[i+1:], list[i:])
 	list[i] = x
 }
 
 func (f *findings) size() int {
-	n := int32(0)
-	for _, k := range f.kept {
-		n += k
-	}
-	return int(n)
+	return int(f.kept[bites] + f.kept[undecided] + f.kept[released] + f.kept[advised])
 }
 
 func (f *findings) all() []finding {

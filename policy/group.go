@@ -205,18 +205,35 @@ type appView struct {
 }
 
 func (a *appView) member(group int32, at Instant) bool {
-	if slices.Contains(a.static, group) {
-		return true
+	for _, g := range a.static {
+		if g == group {
+			return true
+		}
 	}
 	if a.owner == nil {
 		return false
 	}
-	i, found := slices.BinarySearchFunc(a.owner.memberships, group, func(m membership, g int32) int { return cmp.Compare(m.group, g) })
-	return found && a.owner.memberships[i].holds(at)
+	for i := range a.owner.memberships {
+		if m := &a.owner.memberships[i]; m.group == group {
+			return m.always || m.holds(at)
+		}
+	}
+	return false
 }
+
+// fewTargets is how many targets are tried one by one rather than searched for by the app's groups.
+const fewTargets = 8
 
 // any reports whether one of the targets, which are ordered by first group, matches at t.
 func (a *appView) any(list []target, at Instant) bool {
+	if len(list) <= fewTargets {
+		for i := range list {
+			if a.all(list[i].groups[:list[i].n], at) {
+				return true
+			}
+		}
+		return false
+	}
 	for _, g := range a.static {
 		if a.anyFirst(list, g, at) {
 			return true

@@ -102,7 +102,7 @@ func (w *walk) noteReleased(p *provisionRow, f *found, row int32) {
 	if p.force == Advisory {
 		does = advised
 	}
-	w.d.findings.add(w.s, finding{f.row, row, does}, nil)
+	w.d.findings.add(w.s, does, finding{f.row, row}, nil)
 }
 
 // looseAttributes adds the attributes named by the releases that are unknown at a purpose at which the provision is.
