@@ -77,7 +77,7 @@ func appIdentifier(at *field, s string) error {
 
 // country checks an ISO 3166-1 alpha-2 code. A code that no country has would suspend nothing, unnoticed.
 func country(at *field, s string) error {
-	if len(s) != 2 || s[1] == ' ' || !strings.Contains(assignedCountries, s) && !userAssigned(s) {
+	if len(s) != 2 || strings.Contains(s, " ") || !strings.Contains(assignedCountries, s) && !userAssigned(s) {
 		return at.wrong("not a code of ISO 3166-1 alpha-2 in upper case")
 	}
 	return nil

@@ -84,9 +84,6 @@ func formed(c Change) error {
 
 // named judges whether everything that a put resource names exists, and is not retired unless it was named before.
 func (d *draft) named(c Change) (err error) {
-	if c.Put == nil {
-		return nil
-	}
 	eachName(c.Put, func(at *field, named Key) {
 		if err != nil {
 			return

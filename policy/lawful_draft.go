@@ -8,8 +8,8 @@ type draft struct {
 	changes []Change
 	puts    map[Key]Resource
 	deletes map[Key]bool
-	index   map[Key]int // in changes
-	holders map[heldName]Key
+	index   map[Key]int      // in changes
+	holders map[heldName]Key // of names held by what is put: the first that holds it
 }
 
 // heldName is an alias, or an identifier in the form in which it is held, and the kind of what holds it.
@@ -32,7 +32,7 @@ func newDraft(s *Snapshot, rev Revision, changes []Change) (*draft, error) {
 			continue
 		}
 		d.puts[key] = c.Put
-		for name := range heldNames(c.Put) {
+		for _, name := range heldNames(c.Put) {
 			if _, held := d.holders[name]; !held {
 				d.holders[name] = key
 			}
@@ -98,36 +98,32 @@ func (d *draft) within(organization, root string) bool {
 	return false
 }
 
-// holder returns who would hold the name.
-func (d *draft) holder(name heldName) (Key, bool) {
-	if key, ok := d.holders[name]; ok {
-		return key, true
+// otherHolder returns who other than the resource of the key would hold the name.
+func (d *draft) otherHolder(name heldName, key Key) (Key, bool) {
+	if other, ok := d.holders[name]; ok && other != key {
+		return other, true
 	}
-	key, ok := d.before.Holder(name.kind, name.name)
-	if _, changed := d.index[key]; changed {
-		return Key{}, false // it gives the name up
+	other, ok := d.before.Holder(name.kind, name.name)
+	if _, changed := d.index[other]; !ok || changed {
+		return Key{}, false // nobody, or one whose names were looked at as they would be
 	}
-	return key, ok
+	return other, true
 }
 
-// heldNames yields the names that at most one resource of the kind may hold.
-func heldNames(r Resource) func(yield func(heldName) bool) {
-	return func(yield func(heldName) bool) {
-		switch r := r.(type) {
-		case *Organization:
-			for _, a := range r.Aliases {
-				if !yield(heldName{KindOrganization, a}) {
-					return
-				}
-			}
-		case *App:
-			for _, i := range r.Identifiers {
-				if !yield(heldName{KindApp, lowerASCII(i)}) {
-					return
-				}
-			}
+// heldNames returns the names that at most one resource of the kind may hold.
+func heldNames(r Resource) []heldName {
+	var names []heldName
+	switch r := r.(type) {
+	case *Organization:
+		for _, alias := range r.Aliases {
+			names = append(names, heldName{KindOrganization, alias})
+		}
+	case *App:
+		for _, identifier := range r.Identifiers {
+			names = append(names, heldName{KindApp, lowerASCII(identifier)})
 		}
 	}
+	return names
 }
 
 // every yields the resources that there would be of the kind, in no order. It looks at all there are: only rules about

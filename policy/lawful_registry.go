@@ -113,23 +113,19 @@ func periods(at *field, n int, of func(i int) Window) error {
 
 // aliasesFree refuses an alias that another organization holds.
 func aliasesFree(d *draft, o *Organization) error {
-	return d.namesFree(o, "aliases", KindOrganization, o.Aliases)
+	return d.namesFree(o, "aliases", o.Aliases)
 }
 
 // identifiersFree refuses an identifier that another app holds, in whatever case.
 func identifiersFree(d *draft, a *App) error {
-	return d.namesFree(a, "identifiers", KindApp, a.Identifiers)
+	return d.namesFree(a, "identifiers", a.Identifiers)
 }
 
-func (d *draft) namesFree(r Resource, list string, kind Kind, names []string) error {
-	var top *field
-	for i, name := range names {
-		held := heldName{kind, name}
-		if kind == KindApp {
-			held.name = lowerASCII(name)
-		}
-		if key, ok := d.holder(held); ok && key != r.Key() {
-			return &HeldError{top.in(list).item(i).String(), name, key}
+// namesFree judges the names that stand in the list of the resource.
+func (d *draft) namesFree(r Resource, list string, names []string) error {
+	for i, name := range heldNames(r) {
+		if holder, held := d.otherHolder(name, r.Key()); held {
+			return &HeldError{(*field)(nil).in(list).item(i).String(), names[i], holder}
 		}
 	}
 	return nil
