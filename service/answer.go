@@ -1,0 +1,222 @@
+package service
+
+import (
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
+	"github.com/teishi-dev/teishi/policy"
+	"github.com/teishi-dev/teishi/policystore"
+)
+
+// cacheFor is how long an answer from FRESH policy may be reused by who does not follow the log.
+const cacheFor = 5 * time.Second
+
+// answer is the memory of one CheckResponse, so that most of them are one allocation.
+type answer struct {
+	response   teishiv1.CheckResponse
+	freshness  teishiv1.Freshness
+	age        durationpb.Duration
+	decided    timestamppb.Timestamp
+	validUntil timestamppb.Timestamp
+	cacheUntil timestamppb.Timestamp
+}
+
+// fill answers the question from the view.
+func (a *answer) fill(v *policystore.View, q policy.Query, t *terms) {
+	resolved := v.Resolve(q)
+	decision := v.Decide(&resolved)
+	if v.Freshness.State == policystore.Expired && !t.former() {
+		decision = decision.Expire()
+	}
+	r := &a.response
+	r.Outcome, r.Reason = outcomes[decision.Outcome], teishiv1.Reason(decision.Reason)
+	r.Unrecognized = resolved.Unrecognized
+	r.Revision, r.Epoch = int64(v.Position.Revision), v.Position.Epoch
+	r.Hypothetical = t.hypothetical
+	a.texts(&decision, v, t.language)
+	a.times(&decision, v, t)
+	a.fresh(&v.Freshness)
+	if t.explain {
+		r.Explanation = explanation(v.Explain(&resolved))
+	}
+}
+
+var outcomes = [...]teishiv1.Outcome{
+	policy.Allowed:       teishiv1.Outcome_OUTCOME_ALLOWED,
+	policy.Indeterminate: teishiv1.Outcome_OUTCOME_INDETERMINATE,
+	policy.Denied:        teishiv1.Outcome_OUTCOME_DENIED,
+}
+
+// texts fills in what the decision rests on and what it asks for.
+func (a *answer) texts(d *policy.Decision, v *policystore.View, language string) {
+	r := &a.response
+	cited, total := d.Citations()
+	r.Citations, r.CitationsTotal = citations(cited, language), int32(total)
+	r.Obligations = obligations(d.Obligations())
+	r.Alternatives = alternatives(d.Alternatives())
+	for _, one := range d.Advice() {
+		r.Advice = append(r.Advice, advice(&one, v, language))
+	}
+	if d.Outcome == policy.Indeterminate {
+		attributes, purpose := d.Missing()
+		r.Missing = &teishiv1.Missing{Attributes: attributes, Purpose: purpose}
+		r.PermittedPurposes = d.PermittedPurposes()
+	}
+}
+
+func (a *answer) times(d *policy.Decision, v *policystore.View, t *terms) {
+	r := &a.response
+	r.DecisionTime = timestamp(&a.decided, t.at)
+	r.ValidUntilTime = timestamp(&a.validUntil, d.ValidUntil)
+	if t.hypothetical {
+		return
+	}
+	until := t.at
+	if v.Freshness.State == policystore.Fresh {
+		until = min(d.ValidUntil, t.at+policy.Instant(cacheFor.Microseconds()))
+	}
+	r.CacheUntilTime = timestamp(&a.cacheUntil, until)
+}
+
+// timestamp sets t to the instant; unset, unless it is finite.
+func timestamp(t *timestamppb.Timestamp, i policy.Instant) *timestamppb.Timestamp {
+	if !i.Finite() {
+		return nil
+	}
+	seconds, micros := int64(i)/1e6, int64(i)%1e6
+	if micros < 0 {
+		seconds, micros = seconds-1, micros+1e6
+	}
+	t.Seconds, t.Nanos = seconds, int32(micros)*1000
+	return t
+}
+
+var states = [...]teishiv1.Freshness_State{
+	policystore.Expired: teishiv1.Freshness_STATE_EXPIRED,
+	policystore.Stale:   teishiv1.Freshness_STATE_STALE,
+	policystore.Fresh:   teishiv1.Freshness_STATE_FRESH,
+}
+
+func (a *answer) fresh(f *policystore.Freshness) {
+	a.freshness.State, a.freshness.Source = states[f.State], f.Source
+	if f.Age != policystore.Never {
+		a.age.Seconds, a.age.Nanos = int64(f.Age/time.Second), int32(f.Age%time.Second)
+		a.freshness.Age = &a.age
+	}
+	a.response.Freshness = &a.freshness
+}
+
+// citation is the memory of one Citation.
+type citation struct {
+	message    teishiv1.Citation
+	begins     timestamppb.Timestamp
+	ends       timestamppb.Timestamp
+	source     teishiv1.Source
+	sourceList [1]*teishiv1.Source
+}
+
+func citations(list []policy.Citation, language string) []*teishiv1.Citation {
+	if len(list) == 0 {
+		return nil
+	}
+	memory, all := make([]citation, len(list)), make([]*teishiv1.Citation, len(list))
+	for i := range list {
+		memory[i].fill(&list[i], language)
+		all[i] = &memory[i].message
+	}
+	return all
+}
+
+func (c *citation) fill(cited *policy.Citation, language string) {
+	d, m := cited.Directive, &c.message
+	m.Directive, m.Provision = d.ID, cited.Provision.ID
+	m.Authority, m.Number, m.Title = d.Authority, d.Number, inLanguage(d.Title, language)
+	m.Message = inLanguage(cited.Provision.Message, language)
+	m.EffectiveTime = timestamp(&c.begins, cited.Window.Start)
+	m.EndTime = timestamp(&c.ends, cited.Window.End)
+	if cited.Release != nil {
+		m.Release, m.Instrument = cited.Release.ID, d.ID
+	}
+	if cited.Instrument != nil {
+		m.Instrument = cited.Instrument.ID
+	}
+	m.Sources = c.sources(d.Sources)
+}
+
+func (c *citation) sources(list []policy.Source) []*teishiv1.Source {
+	switch len(list) {
+	case 0:
+		return nil
+	case 1:
+		c.source.Uri, c.source.Text = list[0].URI, list[0].Text
+		c.sourceList[0] = &c.source
+		return c.sourceList[:]
+	}
+	all := make([]*teishiv1.Source, len(list))
+	for i := range list {
+		all[i] = policystore.SourceToProto(&list[i])
+	}
+	return all
+}
+
+func obligations(list []policy.CarriedObligation) []*teishiv1.Obligation {
+	if len(list) == 0 {
+		return nil
+	}
+	all := make([]*teishiv1.Obligation, len(list))
+	for i, o := range list {
+		all[i] = &teishiv1.Obligation{Id: o.ID, Text: o.Text, Directive: o.Directive, Release: o.Release}
+	}
+	return all
+}
+
+func alternatives(list []policy.Alternative) []*teishiv1.Alternative {
+	if len(list) == 0 {
+		return nil
+	}
+	all := make([]*teishiv1.Alternative, len(list))
+	for i := range list {
+		all[i] = policystore.AlternativeToProto(&list[i])
+	}
+	return all
+}
+
+func advice(a *policy.Advice, v *policystore.View, language string) *teishiv1.Advice {
+	m := &teishiv1.Advice{
+		Directive:    a.Directive.ID,
+		Provision:    a.Provision.ID,
+		Message:      inLanguage(a.Provision.Message, language),
+		Met:          a.Met,
+		Alternatives: alternatives(a.Provision.Alternatives),
+	}
+	if a.Met {
+		m.Obligations = obligations(v.Carried(a.Release))
+	}
+	return m
+}
+
+// inLanguage returns the text in the language: of the exact tag, else its base, else `en`, else the least tag there is.
+func inLanguage(t policy.Text, language string) string {
+	if text, ok := t[language]; ok || len(t) == 0 {
+		return text
+	}
+	if base, _, ok := strings.Cut(language, "-"); ok {
+		if text, ok := t[base]; ok {
+			return text
+		}
+	}
+	if text, ok := t["en"]; ok {
+		return text
+	}
+	least := ""
+	for tag := range t {
+		if least == "" || tag < least {
+			least = tag
+		}
+	}
+	return t[least]
+}

@@ -1,0 +1,100 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"google.golang.org/protobuf/proto"
+
+	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
+	"github.com/teishi-dev/teishi/policy"
+	"github.com/teishi-dev/teishi/policystore"
+)
+
+// auditServer reads the log.
+type auditServer struct {
+	teishiv1.UnsafeAuditServiceServer
+	*Server
+}
+
+// ListEntries returns entries by revision. Its pages end where the record did when the first was asked for.
+func (a *auditServer) ListEntries(ctx context.Context, req *teishiv1.ListEntriesRequest) (*teishiv1.ListEntriesResponse, error) {
+	p, err := a.open(ctx, teishiv1.AuditService_ListEntries_FullMethodName, req, func() (policystore.View, policy.Instant, error) {
+		v, err := a.replica.View(ctx, policystore.Demand{})
+		return v, 0, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	last, err := p.index()
+	if err != nil {
+		return nil, err
+	}
+	resp := &teishiv1.ListEntriesResponse{Revision: p.revision(), Epoch: p.token.epoch}
+	next := policy.Revision(max(req.FromRevision, int64(last), 1))
+	for more := true; more && next <= p.token.revision; {
+		more, next, err = a.entries(ctx, p, next, resp)
+		if err != nil {
+			return nil, err
+		}
+	}
+	resp.NextPageToken = p.next
+	return resp, nil
+}
+
+// entries adds a batch of entries from the revision on to a page, and reports whether it has room for more, and from where.
+func (a *auditServer) entries(ctx context.Context, p *page, from policy.Revision, resp *teishiv1.ListEntriesResponse) (more bool, next policy.Revision, err error) {
+	batch, err := a.log.Read(ctx, from, min(p.size+1, int(p.token.revision-from)+1))
+	if err == nil && len(batch) == 0 {
+		err = fmt.Errorf("read entry %d: %w", from, policystore.ErrNotFound)
+	}
+	if err != nil {
+		return false, from, err
+	}
+	for i := range batch {
+		m := auditEntry(&batch[i])
+		if !p.take(strconv.FormatInt(m.Entry.Revision, 10), m) {
+			return false, from, nil
+		}
+		resp.Entries = append(resp.Entries, m)
+		from = batch[i].Revision + 1
+	}
+	return true, from, nil
+}
+
+// auditEntry returns the entry with its payload decoded as far as this version knows it.
+func auditEntry(e *policystore.Entry) *teishiv1.AuditEntry {
+	m := &teishiv1.AuditEntry{Entry: policystore.EntryToProto(e)}
+	changes := &teishiv1.Changes{}
+	if proto.Unmarshal(e.Payload, changes) == nil {
+		m.Changes = changes
+	}
+	return m
+}
+
+// GetEntry returns the entry at a revision.
+func (a *auditServer) GetEntry(ctx context.Context, req *teishiv1.GetEntryRequest) (*teishiv1.GetEntryResponse, error) {
+	batch, err := a.log.Read(ctx, policy.Revision(req.Revision), 1)
+	if err != nil {
+		return nil, err
+	}
+	if len(batch) == 0 {
+		return nil, &absentError{"revision", "there is no such entry"}
+	}
+	return &teishiv1.GetEntryResponse{Entry: auditEntry(&batch[0])}, nil
+}
+
+// VerifyLog reads the whole log and checks it.
+func (a *auditServer) VerifyLog(ctx context.Context, _ *teishiv1.VerifyLogRequest) (*teishiv1.VerifyLogResponse, error) {
+	v, err := policystore.Verify(ctx, a.log, a.domain, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &teishiv1.VerifyLogResponse{
+		Position:         &teishiv1.Position{Epoch: v.Head.Epoch, Revision: int64(v.Head.Revision), Hash: v.Head.Hash[:]},
+		EntriesVerified:  v.Entries,
+		FirstBadRevision: int64(v.BadRevision),
+		Problem:          v.Problem,
+	}, nil
+}

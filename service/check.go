@@ -1,0 +1,46 @@
+package service
+
+import (
+	"context"
+
+	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
+)
+
+// decisionServer answers questions.
+type decisionServer struct {
+	teishiv1.UnsafeDecisionServiceServer
+	*Server
+}
+
+// Check answers one question. It is the path that everybody waits for: a pointer is loaded, names are looked up, and one
+// block of memory is filled.
+func (d *decisionServer) Check(ctx context.Context, req *teishiv1.CheckRequest) (*teishiv1.CheckResponse, error) {
+	t, err := termsOf(req, d.now())
+	if err != nil {
+		return nil, err
+	}
+	q, err := queryOf(req.Organization, req.App, req.Purpose, req.Attributes, t.at)
+	if err != nil {
+		return nil, err
+	}
+	v, err := d.view(ctx, &t)
+	if err != nil {
+		return nil, err
+	}
+	var a answer
+	a.fill(&v, q, &t)
+	return &a.response, nil
+}
+
+// Check answers one question of this process, as if it had come over gRPC.
+func (s *Server) Check(ctx context.Context, req *teishiv1.CheckRequest) (*teishiv1.CheckResponse, error) {
+	c := &call{method: teishiv1.DecisionService_Check_FullMethodName, manner: manners[teishiv1.DecisionService_Check_FullMethodName]}
+	var resp *teishiv1.CheckResponse
+	err := s.through(ctx, c, func() (err error) {
+		if err = s.admit(c, req); err == nil {
+			resp, err = (&decisionServer{Server: s}).Check(ctx, req)
+		}
+		return err
+	})
+	return resp, err
+}

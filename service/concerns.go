@@ -1,0 +1,94 @@
+package service
+
+import (
+	"context"
+
+	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
+	"github.com/teishi-dev/teishi/policy"
+	"github.com/teishi-dev/teishi/policystore"
+)
+
+// ResolveConcern records that a concern no longer stands.
+func (d *directiveServer) ResolveConcern(ctx context.Context, req *teishiv1.ResolveConcernRequest) (*teishiv1.ResolveConcernResponse, error) {
+	key := policy.Key{Kind: policy.KindConcern, Directive: req.Directive, ID: req.Concern}
+	done, err := d.write(ctx, write{
+		method:  teishiv1.DirectiveService_ResolveConcern_FullMethodName,
+		request: req,
+		subject: about(key),
+		command: func(d *draft) ([]policy.Change, error) {
+			c := stateAt(d, key)
+			c.Resolved, c.Evidence = true, req.Evidence
+			return d.ResolveConcern(c, d.revision)
+		},
+		place: asIs,
+	})
+	if err != nil {
+		return nil, err
+	}
+	concern, release := concernWritten(&done, key)
+	return &teishiv1.ResolveConcernResponse{
+		Concern: concern, Release: release,
+		Revision: done.revision, Epoch: done.epoch, RequestId: done.requestID,
+	}, nil
+}
+
+// ReopenConcern records that a resolved concern stands again.
+func (d *directiveServer) ReopenConcern(ctx context.Context, req *teishiv1.ReopenConcernRequest) (*teishiv1.ReopenConcernResponse, error) {
+	key := policy.Key{Kind: policy.KindConcern, Directive: req.Directive, ID: req.Concern}
+	done, err := d.write(ctx, write{
+		method:  teishiv1.DirectiveService_ReopenConcern_FullMethodName,
+		request: req,
+		subject: about(key),
+		command: func(d *draft) ([]policy.Change, error) { return d.ReopenConcern(stateAt(d, key)) },
+		place:   asIs,
+	})
+	if err != nil {
+		return nil, err
+	}
+	concern, release := concernWritten(&done, key)
+	return &teishiv1.ReopenConcernResponse{
+		Concern: concern, Release: release,
+		Revision: done.revision, Epoch: done.epoch, RequestId: done.requestID,
+	}, nil
+}
+
+// stateAt is an open state of the concern, of the entry's time and by who writes it.
+func stateAt(d *draft, key policy.Key) *policy.ConcernState {
+	return &policy.ConcernState{Directive: key.Directive, Concern: key.ID, ResolvedBy: principal, Time: d.at}
+}
+
+// concernWritten returns the state that was written, and the lift that was added or ended with it, nil if none was.
+func concernWritten(w *written, key policy.Key) (concern *teishiv1.ConcernState, lift *teishiv1.Release) {
+	if r := putAny[*policy.Release](w); r != nil {
+		lift = policystore.ReleaseToProto(r, w.changed)
+	}
+	return policystore.ConcernStateToProto(put[*policy.ConcernState](w, key), w.changed), lift
+}
+
+// RecordStatement records what somebody has said about a directive.
+func (d *directiveServer) RecordStatement(ctx context.Context, req *teishiv1.RecordStatementRequest) (*teishiv1.RecordStatementResponse, error) {
+	statement, err := converted("statement", req.Statement, policystore.StatementFromProto)
+	if err != nil {
+		return nil, err
+	}
+	done, err := d.write(ctx, write{
+		method:  teishiv1.DirectiveService_RecordStatement_FullMethodName,
+		request: req,
+		subject: about(statement.Key()),
+		command: func(d *draft) ([]policy.Change, error) {
+			said := *statement
+			if said.Time == policy.Beginning {
+				said.Time = d.at
+			}
+			return d.RecordStatement(&said)
+		},
+		place: beneath("statement"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &teishiv1.RecordStatementResponse{
+		Statement: policystore.StatementToProto(put[*policy.Statement](&done, statement.Key()), done.changed),
+		Revision:  done.revision, Epoch: done.epoch, RequestId: done.requestID,
+	}, nil
+}

@@ -1,0 +1,144 @@
+package service
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
+	"github.com/teishi-dev/teishi/policy"
+	"github.com/teishi-dev/teishi/policystore"
+)
+
+// every in place of a name asks about each there is.
+const every = "*"
+
+// listed is the memory of one ListedDecision.
+type listed struct {
+	message teishiv1.ListedDecision
+	query   teishiv1.Query
+	answer  answer
+}
+
+// ListDecisions answers a question for every organization, app or purpose. Its pages are of one revision and one instant.
+func (d *decisionServer) ListDecisions(ctx context.Context, req *teishiv1.ListDecisionsRequest) (*teishiv1.ListDecisionsResponse, error) {
+	if req.Organization == every && req.App == every {
+		return nil, &policy.InvalidError{Field: "app", Problem: "name an organization or an app: not both may be " + every}
+	}
+	now := d.now()
+	t, err := termsOf(&teishiv1.CheckRequest{
+		At:           req.At,
+		AsOfRevision: req.AsOfRevision,
+		AsOfTime:     req.AsOfTime,
+		Language:     req.Language,
+	}, now)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := queryOf(req.Organization, req.App, req.Purpose, req.Attributes, t.at); err != nil {
+		return nil, err
+	}
+	p, err := d.open(ctx, teishiv1.DecisionService_ListDecisions_FullMethodName, req, func() (policystore.View, policy.Instant, error) {
+		v, err := d.view(ctx, &t)
+		return v, t.at, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	t.at = p.token.at
+	if p.overtaken && !t.former() {
+		p.view.Freshness = overtaken(p.view.Freshness, now.Sub(t.at.Time()))
+	}
+	return p.decide(ctx, req, &t)
+}
+
+// overtaken is the freshness of answers that a later entry has overtaken since the instant they were pinned at.
+func overtaken(f policystore.Freshness, age time.Duration) policystore.Freshness {
+	f.Age = max(age, f.Age, 0)
+	f.State = policystore.Stale
+	if f.Age > policystore.ExpireAfter {
+		f.State = policystore.Expired
+	}
+	return f
+}
+
+// decide answers the questions of the page.
+func (p *page) decide(ctx context.Context, req *teishiv1.ListDecisionsRequest, t *terms) (*teishiv1.ListDecisionsResponse, error) {
+	resp := &teishiv1.ListDecisionsResponse{}
+	asked := enumerate(&p.view, req)
+	start, err := p.index()
+	if err != nil {
+		return nil, err
+	}
+	for n := start; n < asked.count(); n++ {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		l := &listed{}
+		if err := l.fill(&p.view, asked, n, req.Attributes, t); err != nil {
+			return nil, err
+		}
+		if !p.take(strconv.Itoa(n), &l.message) {
+			break
+		}
+		resp.Decisions = append(resp.Decisions, &l.message)
+	}
+	resp.NextPageToken = p.next
+	return resp, nil
+}
+
+// index returns the number of the first item of a page whose cursor is the number of the one before.
+func (p *page) index() (int, error) {
+	if p.token.cursor == "" {
+		return 0, nil
+	}
+	last, err := strconv.Atoi(p.token.cursor)
+	if err != nil || last < 0 {
+		return 0, &policy.InvalidError{Field: "page_token", Problem: "not a token of ours"}
+	}
+	return last + 1, nil
+}
+
+// enumeration is the product of what is asked about, ordered by organization, app and purpose.
+type enumeration struct{ organizations, apps, purposes []string }
+
+func enumerate(v *policystore.View, req *teishiv1.ListDecisionsRequest) enumeration {
+	return enumeration{
+		organizations: names(v, policy.KindOrganization, req.Organization),
+		apps:          names(v, policy.KindApp, req.App),
+		purposes:      names(v, policy.KindPurpose, req.Purpose),
+	}
+}
+
+// names returns the name, or if it is `*` every id of the kind, in order.
+func names(v *policystore.View, kind policy.Kind, name string) []string {
+	if name != every {
+		return []string{name}
+	}
+	ids := make([]string, 0, v.Count(kind))
+	for r := range v.Resources(kind) {
+		ids = append(ids, r.Key().ID)
+	}
+	return ids
+}
+
+func (e enumeration) count() int { return len(e.organizations) * len(e.apps) * len(e.purposes) }
+
+func (e enumeration) at(n int) (organization, app, purpose string) {
+	apps, purposes := len(e.apps), len(e.purposes)
+	return e.organizations[n/purposes/apps], e.apps[n/purposes%apps], e.purposes[n%purposes]
+}
+
+// fill answers the n-th question.
+func (l *listed) fill(v *policystore.View, asked enumeration, n int, attributes map[string]string, t *terms) error {
+	m := &l.query
+	m.Organization, m.App, m.Purpose = asked.at(n)
+	m.Attributes = attributes
+	q, err := queryOf(m.Organization, m.App, m.Purpose, attributes, t.at)
+	if err != nil {
+		return err
+	}
+	l.answer.fill(v, q, t)
+	l.message.Query, l.message.Response = m, &l.answer.response
+	return nil
+}

@@ -1,0 +1,109 @@
+package service
+
+import (
+	"context"
+
+	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
+	"github.com/teishi-dev/teishi/policy"
+	"github.com/teishi-dev/teishi/policystore"
+)
+
+// directiveServer keeps directives and what belongs to them.
+type directiveServer struct {
+	teishiv1.UnsafeDirectiveServiceServer
+	*Server
+}
+
+func directiveKey(id string) policy.Key { return policy.Key{Kind: policy.KindDirective, ID: id} }
+
+// IssueDirective issues a directive under a new id.
+func (d *directiveServer) IssueDirective(ctx context.Context, req *teishiv1.IssueDirectiveRequest) (*teishiv1.IssueDirectiveResponse, error) {
+	text, err := converted("directive", req.Directive, policystore.DirectiveFromProto)
+	if err != nil {
+		return nil, err
+	}
+	done, err := d.write(ctx, write{
+		method:  teishiv1.DirectiveService_IssueDirective_FullMethodName,
+		request: req,
+		subject: about(text.Key()),
+		command: func(d *draft) ([]policy.Change, error) { return d.Issue(text, d.at) },
+		place:   beneath("directive"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &teishiv1.IssueDirectiveResponse{
+		Directive: policystore.DirectiveToProto(put[*policy.Directive](&done, text.Key()), done.changed),
+		Revision:  done.revision, Epoch: done.epoch, RequestId: done.requestID,
+	}, nil
+}
+
+// AmendDirective replaces the whole text of a directive.
+func (d *directiveServer) AmendDirective(ctx context.Context, req *teishiv1.AmendDirectiveRequest) (*teishiv1.AmendDirectiveResponse, error) {
+	text, err := converted("directive", req.Directive, policystore.DirectiveFromProto)
+	if err != nil {
+		return nil, err
+	}
+	done, err := d.write(ctx, write{
+		method:  teishiv1.DirectiveService_AmendDirective_FullMethodName,
+		request: req,
+		subject: about(text.Key()),
+		command: func(d *draft) ([]policy.Change, error) { return d.Amend(text) },
+		place:   beneath("directive"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &teishiv1.AmendDirectiveResponse{
+		Directive: policystore.DirectiveToProto(put[*policy.Directive](&done, text.Key()), done.changed),
+		Revision:  done.revision, Epoch: done.epoch, RequestId: done.requestID,
+	}, nil
+}
+
+// WithdrawDirective makes a directive void.
+func (d *directiveServer) WithdrawDirective(ctx context.Context, req *teishiv1.WithdrawDirectiveRequest) (*teishiv1.WithdrawDirectiveResponse, error) {
+	key := directiveKey(req.Directive)
+	done, err := d.write(ctx, write{
+		method:  teishiv1.DirectiveService_WithdrawDirective_FullMethodName,
+		request: req,
+		subject: about(key),
+		command: func(d *draft) ([]policy.Change, error) { return d.Withdraw(req.Directive, req.Reason, d.at) },
+		place:   asIs,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &teishiv1.WithdrawDirectiveResponse{
+		Directive: policystore.DirectiveToProto(put[*policy.Directive](&done, key), done.changed),
+		Revision:  done.revision, Epoch: done.epoch, RequestId: done.requestID,
+	}, nil
+}
+
+// AdoptDirective issues a binding copy of what a directive advises.
+func (d *directiveServer) AdoptDirective(ctx context.Context, req *teishiv1.AdoptDirectiveRequest) (*teishiv1.AdoptDirectiveResponse, error) {
+	key := directiveKey(req.Id)
+	done, err := d.write(ctx, write{
+		method:  teishiv1.DirectiveService_AdoptDirective_FullMethodName,
+		request: req,
+		subject: about(key),
+		command: func(d *draft) ([]policy.Change, error) {
+			return d.Adopt(policy.Adoption{
+				Directive:     req.Directive,
+				ID:            req.Id,
+				Authority:     req.Authority,
+				Number:        req.Number,
+				Title:         req.Title,
+				IssuingOffice: req.IssuingOffice,
+				At:            d.at,
+			})
+		},
+		place: asIs,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &teishiv1.AdoptDirectiveResponse{
+		Directive: policystore.DirectiveToProto(put[*policy.Directive](&done, key), done.changed),
+		Revision:  done.revision, Epoch: done.epoch, RequestId: done.requestID,
+	}, nil
+}

@@ -1,0 +1,234 @@
+package service
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+)
+
+// call is one call on its way through the chain.
+type call struct {
+	method   string
+	manner   manner
+	received any // the first message of the caller
+	sent     any // the last message of ours
+}
+
+// link is one part of the chain that every call goes through; next is the rest of it.
+type link func(ctx context.Context, c *call, next func() error) error
+
+// check judges one message of a caller.
+type check func(c *call, m proto.Message) error
+
+func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
+	c := &call{method: info.FullMethod, manner: manners[info.FullMethod]}
+	err = s.through(ctx, c, func() error {
+		if err := s.admit(c, req); err != nil {
+			return err
+		}
+		var err error
+		resp, err = handler(ctx, req)
+		c.sent = resp
+		return err
+	})
+	return resp, err
+}
+
+func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	c := &call{method: info.FullMethod, manner: manners[info.FullMethod]}
+	return s.through(ss.Context(), c, func() error {
+		ctx, cancel := context.WithCancelCause(ss.Context())
+		defer cancel(nil)
+		if c.manner.endless {
+			defer context.AfterFunc(s.ending, func() { cancel(errDraining) })()
+		}
+		return handler(srv, &stream{ServerStream: ss, ctx: ctx, server: s, call: c})
+	})
+}
+
+// through makes the chain of the links and goes through it.
+func (s *Server) through(ctx context.Context, c *call, handle func() error) error {
+	next := handle
+	for i := len(s.links) - 1; i >= 0; i-- {
+		l, rest := s.links[i], next
+		next = func() error { return l(ctx, c, rest) }
+	}
+	return next()
+}
+
+// admit judges a message of the caller by every check.
+func (s *Server) admit(c *call, req any) error {
+	if c.received == nil {
+		c.received = req
+	}
+	m, ok := req.(proto.Message)
+	if !ok {
+		return fmt.Errorf("a message of %s is a %T", c.method, req)
+	}
+	for _, check := range s.checks {
+		if err := check(c, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stream judges the messages of a stream one by one, and ends an endless one when the server drains.
+type stream struct {
+	grpc.ServerStream
+	ctx    context.Context
+	server *Server
+	call   *call
+}
+
+// Context ends with the stream, and if it is endless when the server drains.
+func (s *stream) Context() context.Context { return s.ctx }
+
+// RecvMsg receives a message that every check allows.
+func (s *stream) RecvMsg(m any) error {
+	if err := s.receive(m); err != nil {
+		return err
+	}
+	return s.server.admit(s.call, m)
+}
+
+func (s *stream) receive(m any) error {
+	if !s.call.manner.endless {
+		return s.ServerStream.RecvMsg(m)
+	}
+	received := make(chan error, 1)
+	go func() { received <- s.ServerStream.RecvMsg(m) }() // ends with the stream, which ends with the handler
+	select {
+	case err := <-received:
+		return err
+	case <-s.ctx.Done():
+		return context.Cause(s.ctx)
+	}
+}
+
+// SendMsg remembers what was sent.
+func (s *stream) SendMsg(m any) error {
+	s.call.sent = m
+	return s.ServerStream.SendMsg(m)
+}
+
+// recovered makes an error of a panic, which is our own bug.
+func recovered(_ context.Context, _ *call, next func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &panicError{value: p, stack: debug.Stack()}
+		}
+	}()
+	return next()
+}
+
+// A panicError is a panic with where it happened.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.value, e.stack) }
+
+// conclude makes a status of an error, and logs how the call ended: every one that is administrative, and every one that
+// failed by our own fault.
+func (s *Server) conclude(ctx context.Context, c *call, next func() error) error {
+	if c.manner.plain {
+		err := next()
+		if err == nil {
+			return nil
+		}
+		return s.refuse(ctx, c, err)
+	}
+	began := time.Now()
+	err := next()
+	id := callID(ctx)
+	_ = grpc.SetTrailer(ctx, metadata.Pairs(callIDKey, id)) // fails only where no call is to be answered
+	attrs := append(c.attrs(), slog.String("call", id), slog.Duration("took", time.Since(began)))
+	if err == nil {
+		s.logger.LogAttrs(ctx, slog.LevelInfo, "answered", attrs...)
+		return nil
+	}
+	st := statusOf(err)
+	if st.Code() == codes.Internal {
+		return s.failed(ctx, st, err, id, attrs)
+	}
+	s.logger.LogAttrs(ctx, slog.LevelWarn, "refused", append(attrs, slog.String("code", st.Code().String()), slog.Any("error", err))...)
+	return st.Err()
+}
+
+// refuse makes the status of an error of a plain call.
+func (s *Server) refuse(ctx context.Context, c *call, err error) error {
+	st := statusOf(err)
+	if st.Code() == codes.Internal {
+		return s.failed(ctx, st, err, callID(ctx), c.attrs())
+	}
+	return st.Err()
+}
+
+// failed logs what the caller is not told, under an id that it is told.
+func (s *Server) failed(ctx context.Context, st *status.Status, cause error, id string, attrs []slog.Attr) error {
+	attrs = append(attrs, slog.String("call", id), slog.Any("error", cause))
+	s.logger.LogAttrs(ctx, slog.LevelError, "failed", attrs...)
+	return withCall(st, id).Err()
+}
+
+// attrs returns what identifies the call in the log.
+func (c *call) attrs() []slog.Attr {
+	attrs := append(make([]slog.Attr, 0, 8), slog.String("method", method(c.method)))
+	if c.manner.plain {
+		return attrs
+	}
+	attrs = append(attrs, slog.String("principal", principal))
+	id := ""
+	if sent, ok := c.sent.(interface{ GetRequestId() string }); ok {
+		id = sent.GetRequestId()
+	}
+	if received, ok := c.received.(interface{ GetRequestId() string }); ok && id == "" {
+		id = received.GetRequestId()
+	}
+	if id != "" {
+		attrs = append(attrs, slog.String("request_id", id))
+	}
+	if sent, ok := c.sent.(interface{ GetRevision() int64 }); ok && sent.GetRevision() != 0 {
+		attrs = append(attrs, slog.Int64("revision", sent.GetRevision()))
+	}
+	return attrs
+}
+
+// callIDKey is the metadata in which a caller may name its call, and in which the name is told back.
+const callIDKey = "x-request-id"
+
+const maxCallID = 128
+
+// callID returns the name that the caller gave the call, or a new one.
+func callID(ctx context.Context) string {
+	given := metadata.ValueFromIncomingContext(ctx, callIDKey)
+	if len(given) == 1 && given[0] != "" && len(given[0]) <= maxCallID && printable(given[0]) {
+		return given[0]
+	}
+	return rand.Text()
+}
+
+// printable reports whether s is printable ASCII without space.
+func printable(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// errDraining says that the server is about to end.
+var errDraining = errors.New("the server is shutting down")

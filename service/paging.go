@@ -1,0 +1,166 @@
+package service
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/teishi-dev/teishi/policy"
+	"github.com/teishi-dev/teishi/policystore"
+)
+
+// How many items a page has, and how many bytes they may take beside what else is in it.
+const (
+	defaultPage  = 100
+	largestPage  = 1000
+	maxPageBytes = maxMessage - maxMessage/8
+)
+
+// listRequest is the request of a list.
+type listRequest interface {
+	proto.Message
+	GetPageSize() int32
+	GetPageToken() string
+}
+
+// token says where a page begins and pins what it is a page of: the question, by its digest, the revision and the
+// instant. It is told as base64url of
+//
+//	version ‖ digest ‖ varints: epoch, revision, instant ‖ cursor
+type token struct {
+	digest   [16]byte
+	epoch    int64
+	revision policy.Revision
+	at       policy.Instant // of a list that depends on the time, else 0
+	cursor   string         // the key of the last item before the page
+}
+
+const tokenVersion = 1
+
+func (t token) String() string {
+	b := append([]byte{tokenVersion}, t.digest[:]...)
+	b = binary.AppendVarint(b, t.epoch)
+	b = binary.AppendVarint(b, int64(t.revision))
+	b = binary.AppendVarint(b, int64(t.at))
+	return base64.RawURLEncoding.EncodeToString(append(b, t.cursor...))
+}
+
+// parseToken reports whether s is a token.
+func parseToken(s string) (t token, ok bool) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	if err != nil || len(b) < 1+len(t.digest) || b[0] != tokenVersion {
+		return t, false
+	}
+	b = b[1+copy(t.digest[:], b[1:]):]
+	var numbers [3]int64
+	for i := range numbers {
+		n := 0
+		if numbers[i], n = binary.Varint(b); n <= 0 {
+			return t, false
+		}
+		b = b[n:]
+	}
+	t.epoch, t.revision, t.at = numbers[0], policy.Revision(numbers[1]), policy.Instant(numbers[2])
+	t.cursor = string(b)
+	return t, t.revision > 0
+}
+
+// questionDigest tells the question of a list from every other: its method and everything it says but about pages.
+func questionDigest(method string, req listRequest) (digest [16]byte, err error) {
+	bare, err := without(req, "page_size", "page_token")
+	if err != nil {
+		return digest, err
+	}
+	sum := sha256.Sum256(append([]byte(method+"\x00"), bare...))
+	return [16]byte(sum[:]), nil
+}
+
+// without returns the deterministic marshalling of the message without the fields.
+func without(m proto.Message, fields ...protoreflect.Name) ([]byte, error) {
+	bare := proto.Clone(m).ProtoReflect()
+	for _, name := range fields {
+		if field := bare.Descriptor().Fields().ByName(name); field != nil {
+			bare.Clear(field)
+		}
+	}
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(bare.Interface())
+	if err != nil {
+		return nil, fmt.Errorf("marshal a %s: %w", bare.Descriptor().Name(), err)
+	}
+	return b, nil
+}
+
+// page is one page of a list in the making.
+type page struct {
+	view      policystore.View // pinned by the first page
+	overtaken bool             // a later entry was written since
+	token     token            // of this page, and with every item taken that of a page after it
+	size      int              // how many more items it may have
+	bytes     int              // how many more bytes they may take
+	next      string           // token of the next page; empty if this is the last
+}
+
+// open begins a page: the first one of the view that pin returns, at the instant, and a later one of what its token pins.
+func (s *Server) open(ctx context.Context, method string, req listRequest, pin func() (policystore.View, policy.Instant, error)) (*page, error) {
+	p := &page{size: int(req.GetPageSize()), bytes: maxPageBytes}
+	switch {
+	case p.size < 0:
+		return nil, negative("page_size")
+	case p.size == 0:
+		p.size = defaultPage
+	}
+	p.size = min(p.size, largestPage)
+	digest, err := questionDigest(method, req)
+	if err != nil {
+		return nil, err
+	}
+	if req.GetPageToken() != "" {
+		return p, s.reopen(ctx, p, digest, req.GetPageToken())
+	}
+	view, at, err := pin()
+	p.view = view
+	p.token = token{digest: digest, epoch: view.Position.Epoch, revision: view.Position.Revision, at: at}
+	return p, err
+}
+
+// reopen continues a list at the token.
+func (s *Server) reopen(ctx context.Context, p *page, digest [16]byte, text string) error {
+	var ok bool
+	switch p.token, ok = parseToken(text); {
+	case !ok:
+		return &policy.InvalidError{Field: "page_token", Problem: "not a token of ours"}
+	case p.token.digest != digest:
+		return &policy.InvalidError{Field: "page_token", Problem: "it is of another question"}
+	}
+	present, err := s.replica.View(ctx, policystore.Demand{})
+	if err != nil {
+		return err
+	}
+	if p.token.epoch != present.Position.Epoch {
+		return &policystore.EpochError{Wanted: p.token.epoch, Epoch: present.Position.Epoch}
+	}
+	p.overtaken = p.token.revision < present.Position.Revision
+	p.view, err = s.at(ctx, present, p.token.revision, "page_token")
+	return err
+}
+
+// take reports whether the page has room for another item, whose key is the cursor of what follows it. Once there is
+// none, the next page begins after the item taken last.
+func (p *page) take(key string, m proto.Message) bool {
+	size := proto.Size(m)
+	if p.size == 0 || size > p.bytes && p.bytes < maxPageBytes {
+		p.next = p.token.String()
+		return false
+	}
+	p.size--
+	p.bytes -= size
+	p.token.cursor = key
+	return true
+}
+
+func (p *page) revision() int64 { return int64(p.token.revision) }

@@ -1,0 +1,239 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
+	"github.com/teishi-dev/teishi/policy"
+	"github.com/teishi-dev/teishi/policystore"
+)
+
+// terms is what is asked beside the question itself: for when, of which policy, and in what form.
+type terms struct {
+	at           policy.Instant // to decide for
+	demand       policystore.Demand
+	asOf         policy.Revision // 0: not asked
+	asOfTime     policy.Instant  // Beginning: not asked
+	hypothetical bool
+	explain      bool
+	language     string
+}
+
+// former reports whether a former policy is asked.
+func (t *terms) former() bool { return t.asOf != 0 || t.asOfTime != policy.Beginning }
+
+// termsOf checks and takes what a request asks beside its question; now is the server's clock.
+func termsOf(req *teishiv1.CheckRequest, now time.Time) (terms, error) {
+	t := terms{
+		at:       policy.InstantOf(now),
+		demand:   policystore.Demand{MinRevision: policy.Revision(req.MinRevision), Epoch: req.Epoch},
+		asOf:     policy.Revision(req.AsOfRevision),
+		asOfTime: policy.Beginning,
+		explain:  req.Explain,
+		language: req.Language,
+	}
+	switch {
+	case req.MinRevision < 0:
+		return t, negative("min_revision")
+	case req.Epoch < 0:
+		return t, negative("epoch")
+	case req.AsOfRevision < 0:
+		return t, negative("as_of_revision")
+	}
+	if req.At == nil && req.AsOfTime == nil && req.MaxStaleness == nil && req.AsOfRevision == 0 {
+		return t, nil
+	}
+	return t, t.rest(req)
+}
+
+// rest takes what few requests ask.
+func (t *terms) rest(req *teishiv1.CheckRequest) (err error) {
+	if req.At != nil {
+		if t.at, err = queryInstant("at", req.At); err != nil {
+			return err
+		}
+	}
+	if req.AsOfTime != nil {
+		if t.asOfTime, err = queryInstant("as_of_time", req.AsOfTime); err != nil {
+			return err
+		}
+	}
+	if req.MaxStaleness != nil {
+		if err := req.MaxStaleness.CheckValid(); err != nil || req.MaxStaleness.AsDuration() < 0 {
+			return &policy.InvalidError{Field: "max_staleness", Problem: "not a duration of zero or more"}
+		}
+		t.demand.MaxStaleness = max(req.MaxStaleness.AsDuration(), 1) // a demand of 0 would be none
+	}
+	t.hypothetical = req.At != nil || t.former()
+	return t.exclusive(req)
+}
+
+// exclusive refuses what makes no sense together.
+func (t *terms) exclusive(req *teishiv1.CheckRequest) error {
+	problem := "a former policy is asked: it is as it was"
+	switch {
+	case !t.former():
+		return nil
+	case req.AsOfRevision != 0 && req.AsOfTime != nil:
+		return &policy.InvalidError{Field: "as_of_time", Problem: "as_of_revision is given: give one of them"}
+	case req.MinRevision != 0:
+		return &policy.InvalidError{Field: "min_revision", Problem: problem}
+	case req.MaxStaleness != nil:
+		return &policy.InvalidError{Field: "max_staleness", Problem: problem}
+	}
+	return nil
+}
+
+func negative(field string) error {
+	return &policy.InvalidError{Field: field, Problem: "negative"}
+}
+
+// The seconds that a timestamp may have: years 1 to 9999.
+const (
+	minSeconds = -62135596800
+	maxSeconds = 253402300799
+)
+
+// queryInstant returns the instant of a question, taken down to the microsecond.
+func queryInstant(field string, t *timestamppb.Timestamp) (policy.Instant, error) {
+	switch {
+	case t.Seconds < minSeconds || t.Seconds > maxSeconds:
+		return 0, &policy.InvalidError{Field: field, Problem: "not an instant of the years 1 to 9999"}
+	case t.Nanos < 0 || t.Nanos > 999_999_999:
+		return 0, &policy.InvalidError{Field: field, Problem: "nanos must be 0 to 999999999"}
+	}
+	return policy.Instant(t.Seconds*1e6 + int64(t.Nanos)/1000), nil
+}
+
+// What a question may measure, in characters.
+const (
+	maxOrganization = 128 // or an alias
+	maxApp          = 255 // or an identifier
+	maxPurpose      = 255
+	maxAttributes   = 32
+)
+
+// queryOf checks and takes a question. What it names need not exist: that is for the policy to answer.
+func queryOf(organization, app, purpose string, attributes map[string]string, at policy.Instant) (policy.Query, error) {
+	q := policy.Query{Organization: organization, App: ascii(app), Purpose: purpose, Attributes: attributes, At: at}
+	if err := named("organization", organization, maxOrganization); err != nil {
+		return q, err
+	}
+	if err := named("app", app, maxApp); err != nil {
+		return q, err
+	}
+	switch {
+	case len(purpose) > maxPurpose:
+		return q, tooLong("purpose", maxPurpose)
+	case len(attributes) > maxAttributes:
+		return q, &policy.InvalidError{Field: "attributes", Problem: fmt.Sprintf("more than %d", maxAttributes)}
+	}
+	return q, nil
+}
+
+func named(field, name string, most int) error {
+	switch {
+	case name == "":
+		return &policy.InvalidError{Field: field, Problem: "must be stated"}
+	case len(name) > most && utf8.RuneCountInString(name) > most:
+		return tooLong(field, most)
+	}
+	return nil
+}
+
+func tooLong(field string, most int) error {
+	return &policy.InvalidError{Field: field, Problem: fmt.Sprintf("longer than %d characters", most)}
+}
+
+const domainScheme = "domain:"
+
+// labels converts domains to A-labels as those do who look names up, but leaves alone what DNS allows and host names do
+// not: `_dmarc.line.me`.
+var labels = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.Transitional(false), idna.StrictDomainName(false))
+
+// ascii returns the app with a domain in A-labels. One that cannot be converted stays as it is: there is no such app.
+func ascii(app string) string {
+	if len(app) <= len(domainScheme) || !beyondASCII(app) || !strings.EqualFold(app[:len(domainScheme)], domainScheme) {
+		return app
+	}
+	converted, err := labels.ToASCII(app[len(domainScheme):])
+	if err != nil {
+		return app
+	}
+	return domainScheme + converted
+}
+
+func beyondASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return true
+		}
+	}
+	return false
+}
+
+// view returns the policy that is asked.
+func (s *Server) view(ctx context.Context, t *terms) (policystore.View, error) {
+	if t.demand.MinRevision != 0 || t.demand.Epoch != 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = inTime(ctx)
+		defer cancel()
+	}
+	if t.former() {
+		return s.formerView(ctx, t)
+	}
+	return s.replica.View(ctx, t.demand)
+}
+
+// formerView returns a former policy. Its freshness is that of the present one, from which the past is known.
+func (s *Server) formerView(ctx context.Context, t *terms) (policystore.View, error) {
+	present, err := s.replica.View(ctx, policystore.Demand{Epoch: t.demand.Epoch})
+	if err != nil {
+		return present, err
+	}
+	if t.asOf != 0 {
+		return s.at(ctx, present, t.asOf, "as_of_revision")
+	}
+	if t.asOfTime >= present.Time {
+		return present, nil
+	}
+	v, err := s.history.AtTime(ctx, t.asOfTime)
+	if errors.Is(err, policystore.ErrNotFound) {
+		return v, &absentError{"as_of_time", "there is no entry at or before it"}
+	}
+	v.Freshness = present.Freshness
+	return v, err
+}
+
+// at returns the policy at the revision, which the field of that name asks for.
+func (s *Server) at(ctx context.Context, present policystore.View, revision policy.Revision, field string) (policystore.View, error) {
+	if revision == present.Position.Revision {
+		return present, nil
+	}
+	if revision > present.Position.Revision {
+		return present, &absentError{field, fmt.Sprintf("there is no revision %d yet: the last is %d", revision, present.Position.Revision)}
+	}
+	v, err := s.history.At(ctx, revision)
+	v.Freshness = present.Freshness
+	return v, err
+}
+
+// A call that waits gives up before its deadline, by a tenth of the time left but no more than maxSpare, so that it can
+// still say what it waited for.
+const maxSpare = 200 * time.Millisecond
+
+func inTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, deadline.Add(-min(time.Until(deadline)/10, maxSpare)))
+}

@@ -1,0 +1,155 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+
+	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
+	"github.com/teishi-dev/teishi/policystore"
+)
+
+// Config says what a Server serves. Authority, Replica, History, Log and Domain are required.
+type Config struct {
+	Authority *policystore.Authority // takes writes
+	Replica   *policystore.Replica   // answers questions; the one that Authority writes through
+	History   *policystore.History   // answers questions about the past
+	Log       policystore.Log        // is audited
+	Domain    string                 // of the record
+	Version   string                 // of the program, for log lines; none if empty
+	Logger    *slog.Logger           // nil discards
+	Now       func() time.Time       // the clock of questions; nil is time.Now
+}
+
+// Server is the gRPC server of one record.
+type Server struct {
+	authority *policystore.Authority
+	replica   *policystore.Replica
+	history   *policystore.History
+	log       policystore.Log
+	domain    string
+	logger    *slog.Logger
+	now       func() time.Time
+
+	grpc   *grpc.Server
+	health *health.Server
+	links  []link
+	checks []check
+	rules  validator
+	ending context.Context // ends when streams that have no end of their own are to end
+	end    context.CancelFunc
+}
+
+// New returns a server that Serve has yet to start.
+func New(c Config) *Server {
+	s := &Server{
+		authority: c.Authority,
+		replica:   c.Replica,
+		history:   c.History,
+		log:       c.Log,
+		domain:    c.Domain,
+		logger:    c.Logger,
+		now:       c.Now,
+		health:    health.NewServer(),
+	}
+	s.ending, s.end = context.WithCancel(context.Background())
+	if s.logger == nil {
+		s.logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Version != "" {
+		s.logger = s.logger.With(slog.String("version", c.Version))
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	s.links = []link{s.conclude, recovered}
+	s.checks = []check{withinLimit, known, s.rules.valid}
+	s.grpc = grpc.NewServer(s.options()...)
+	s.register()
+	return s
+}
+
+// Limits of a connection. What a message may measure is said method by method in methods.go, up to maxMessage.
+const (
+	maxMessage    = 4 << 20
+	maxHeaders    = 16 << 10         // bytes, of a call
+	maxStreams    = 1000             // at a time, of a connection
+	maxAge        = 30 * time.Minute // about: grpc-go spreads it by a tenth, so that callers do not all come back at once
+	maxAgeGrace   = time.Minute
+	minPing       = 10 * time.Second // between two pings of a caller
+	ownPing       = time.Minute      // of silence, before we ask whether the caller is still there
+	handshakeTime = 20 * time.Second
+)
+
+func (s *Server) options() []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.MaxHeaderListSize(maxHeaders),
+		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.ConnectionTimeout(handshakeTime),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			MaxConnectionAge:      maxAge,
+			MaxConnectionAgeGrace: maxAgeGrace,
+			Time:                  ownPing,
+		}),
+		grpc.WaitForHandlers(true), // the store may be closed after us
+		grpc.UnaryInterceptor(s.unary),
+		grpc.StreamInterceptor(s.stream),
+	}
+}
+
+func (s *Server) register() {
+	teishiv1.RegisterDecisionServiceServer(s.grpc, &decisionServer{Server: s})
+	teishiv1.RegisterRegistryServiceServer(s.grpc, &registryServer{Server: s})
+	teishiv1.RegisterDirectiveServiceServer(s.grpc, &directiveServer{Server: s})
+	teishiv1.RegisterAuditServiceServer(s.grpc, &auditServer{Server: s})
+	s.report(grpc_health_v1.HealthCheckResponse_NOT_SERVING)
+	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
+	reflection.RegisterV1(s.grpc)
+}
+
+// report tells the health of the server and of each service of ours. After Drain has begun it changes nothing.
+func (s *Server) report(status grpc_health_v1.HealthCheckResponse_ServingStatus) {
+	for _, name := range []string{"", teishiv1.DecisionService_ServiceDesc.ServiceName, teishiv1.RegistryService_ServiceDesc.ServiceName,
+		teishiv1.DirectiveService_ServiceDesc.ServiceName, teishiv1.AuditService_ServiceDesc.ServiceName} {
+		s.health.SetServingStatus(name, status)
+	}
+}
+
+// Serve answers calls to the listener, which it closes, until Drain. It is healthy once there is fresh policy.
+func (s *Server) Serve(l net.Listener) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		if s.replica.WaitReady(ctx) == nil {
+			s.report(grpc_health_v1.HealthCheckResponse_SERVING)
+		}
+	})
+	defer watching.Wait()
+	defer cancel()
+	if err := s.grpc.Serve(l); err != nil {
+		return fmt.Errorf("serve %s: %w", l.Addr(), err)
+	}
+	return nil
+}
+
+// Drain ends the server: unhealthy first, then streams that would never end, then what is in flight, and after the grace
+// by force. Lame duck is how long callers are given to notice that it is unhealthy. It returns when no handler runs.
+func (s *Server) Drain(lameDuck, grace time.Duration) {
+	s.health.Shutdown()
+	time.Sleep(lameDuck)
+	s.end() // GracefulStop would wait for them for ever
+	force := time.AfterFunc(grace, s.grpc.Stop)
+	defer force.Stop()
+	s.grpc.GracefulStop()
+}
