@@ -29,8 +29,8 @@ type Resolved struct {
 var anyApp = []int32{allApps}
 
 // Resolve turns the query's names into numbers. What it does not know it notes; Decide answers accordingly.
-func (s *Snapshot) Resolve(q Query) Resolved {
-	r := Resolved{at: s, time: q.At, app: none, purpose: -1}
+func (s *Snapshot) Resolve(q Query) (r Resolved) {
+	r = Resolved{at: s, time: q.At, app: none, purpose: -1}
 	organization := s.resolveOrganization(q.Organization)
 	platform, appKnown := s.resolveApp(q.App, &r)
 	purposeKnown := s.resolvePurpose(q.Purpose, &r)
@@ -58,8 +58,8 @@ func (s *Snapshot) Resolve(q Query) Resolved {
 }
 
 func (s *Snapshot) resolveOrganization(name string) int32 {
-	if strings.IndexByte(name, ':') < 0 {
-		return s.organizations.number(s.seed, name)
+	if i := s.organizations.number(s.seed, name); i != none {
+		return i
 	}
 	if i, ok := s.aliases.get(maphash.String(s.seed, name), name); ok {
 		return i
@@ -69,9 +69,8 @@ func (s *Snapshot) resolveOrganization(name string) int32 {
 
 // resolveApp returns the platform that an identifier speaks of, and whether the app is one that can be decided about.
 func (s *Snapshot) resolveApp(name string, r *Resolved) (platform string, known bool) {
-	if strings.IndexByte(name, ':') < 0 {
-		r.app = s.apps.number(s.seed, name)
-		return "", r.app != none
+	if r.app = s.apps.number(s.seed, name); r.app != none {
+		return "", true
 	}
 	id, ok := parseIdentifier(name)
 	if !ok {
