@@ -164,6 +164,8 @@ func TestLawfulSupersession(t *testing.T) {
 		{"in a circle among equals", append(supersedes("x", "mic", "y"), supersedes("y", "mic", "x")...), invalidAs("supersedes[0]", "x would supersede itself")},
 		{"in a circle of three", append(append(supersedes("x", "state", "memo"), supersedes("memo", "state", "y")...), supersedes("y", "state", "x")...),
 			invalidAs("supersedes[0]", "x would supersede itself")},
+		{"of two that go in a circle", append(append(supersedes("x", "mic", "y"), supersedes("y", "mic", "z")...), supersedes("z", "mic", "y")...),
+			invalidAs("supersedes[0]", "y would supersede itself")},
 		{"in a circle through what was there", append(supersedes("memo", "state", "halt"), supersedes("guide", "state", "memo")...), invalidAs("supersedes[0]", "memo would supersede itself")},
 		{"of a directive of an authority above", supersedes("x", "mic", "memo"), &policy.RuleError{Directive: "memo", Field: "supersedes[0]", Problem: "state does not lie beneath mic"}},
 		{"of a directive of an authority beside", supersedes("x", "local", "guide"), forbidden("guide", "supersedes[0]")},

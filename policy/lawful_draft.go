@@ -126,17 +126,12 @@ func heldNames(r Resource) []heldName {
 	return names
 }
 
-// every yields the resources that there would be of the kind, in no order. It looks at all there are: only rules about
-// what an entry does to others may need it.
-func (d *draft) every(kind Kind) func(yield func(Resource) bool) {
+// others yields the resources of the kind that the entry leaves as they are, in no order. It looks at all there are: only
+// rules about what an entry does to others may need it.
+func (d *draft) others(kind Kind) func(yield func(Resource) bool) {
 	return func(yield func(Resource) bool) {
 		for r := range d.before.unordered(kind) {
 			if _, changed := d.index[r.Key()]; !changed && !yield(r) {
-				return
-			}
-		}
-		for _, c := range d.changes {
-			if c.Put != nil && c.Key().Kind == kind && !yield(c.Put) {
 				return
 			}
 		}

@@ -35,12 +35,12 @@ func (d *draft) movesSound() error {
 	}
 	at := (*field)(nil).in("parent")
 	depths := map[string]int{"": 0}
-	for r := range d.every(KindOrganization) {
+	for r := range d.others(KindOrganization) {
 		if o := r.(*Organization); d.depth(o, depths) > MaxDepth {
 			return d.blame(d.movedAbove(o.ID, moved), tooDeep(at, o.ID))
 		}
 	}
-	for r := range d.every(KindDirective) {
+	for r := range d.others(KindDirective) {
 		text := r.(*Directive)
 		provision, root := d.outOfReach(text)
 		if provision < 0 || text.Withdrawal != nil {
@@ -153,7 +153,7 @@ func (d *draft) vendorsSound() error {
 	if len(changed) == 0 {
 		return nil
 	}
-	for r := range d.every(KindVendor) {
+	for r := range d.others(KindVendor) {
 		for _, p := range r.(*Vendor).Parents {
 			if height, _ := d.climb(p, Always, "", 1); height > MaxDepth {
 				return d.blame(d.changedAbove(p, changed), tooDeep((*field)(nil).in("parents"), r.Key().ID))

@@ -157,10 +157,10 @@ func valuesKept(d *draft, a *Attribute) error {
 	return nil
 }
 
-// conditionsOn shows every condition on the attribute that there would be, and what it is part of.
+// conditionsOn shows the conditions on the attribute in what the entry leaves as it is, and whose they are.
 func (d *draft) conditionsOn(attribute string, visit func(whose Key, c *Condition)) {
 	for _, kind := range []Kind{KindDirective, KindRelease} {
-		for r := range d.every(kind) {
+		for r := range d.others(kind) {
 			eachSelector(r, func(_ *field, s *Selector) {
 				for i := range s.Conditions {
 					if s.Conditions[i].Attribute == attribute {
@@ -202,7 +202,7 @@ func (d *draft) nothingDangles() error {
 	}
 	by := make(map[Key][]Key)
 	for kind := KindPurpose; kind <= KindStatement; kind++ {
-		for r := range d.every(kind) {
+		for r := range d.others(kind) {
 			eachName(r, func(_ *field, named Key) {
 				if d.deletes[named] {
 					by[named] = append(by[named], r.Key())

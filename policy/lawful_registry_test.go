@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -107,6 +108,7 @@ func TestLawfulOrganizations(t *testing.T) {
 		{"its own parent", parent("local", "local"), invalidAs("parent", "beneath itself")},
 		{"beneath its own child", parent("local", "ward"), invalidAs("parent", "beneath itself")},
 		{"a circle in one entry", append(parent("x", "y"), parent("y", "x")...), invalidAs("parent", "beneath itself")},
+		{"beneath a circle", append(parent("x", "y"), append(parent("y", "z"), parent("z", "y")...)...), invalid("parent")},
 		{"the 17th level", parent("x", "o16"), invalidAs("parent", "x would be deeper than 16")},
 		{"a move that makes a 17th level", parent("o01", "local"), invalidAs("parent", "o16 would be deeper than 16")},
 		{"a move out of reach of a binding provision", parent("court", ""), forbidden("halt", "parent")},
@@ -161,6 +163,7 @@ func TestLawfulVendors(t *testing.T) {
 		{"its own parent", naver("naver", policy.Always), invalidAs("parents[0]", "beneath itself")},
 		{"beneath its child at some instant", naver("line-corp", between("2021-02-28", "2021-03-02")), invalidAs("parents[0]", "beneath itself")},
 		{"a circle in one entry", puts(under("x", "y", since("2021-01-01")), under("y", "x", until("2021-01-02"))), invalidAs("parents[0]", "beneath itself")},
+		{"beneath a circle", puts(under("x", "y", policy.Always), under("y", "z", policy.Always), under("z", "y", policy.Always)), invalid("parents[0]")},
 		{"the 17th level at some instant", puts(under("x", "v16", between("2020-12-31", "2021-01-02"))), invalidAs("parents[0]", "x would be deeper than 16")},
 		{"a parent that makes a 17th level", puts(under("v01", "zhd", policy.Always)), invalidAs("parents", "v16 would be deeper than 16")},
 		{"a parent far up that makes a 17th level", puts(under("v02", "line-corp", policy.Always)), invalidAs("parents", "v16 would be deeper than 16")},
@@ -174,6 +177,22 @@ func TestLawfulVendors(t *testing.T) {
 		{"a country left to users", edit(func(v *policy.Vendor) { v.Countries[0].Country = "XK" })},
 		{"periods out of order", edit(func(v *policy.Vendor) { v.Parents[0], v.Parents[1] = v.Parents[1], v.Parents[0] })},
 	})
+}
+
+// TestLawfulMovesBlamed tries entries that move one thing lawfully and another not.
+func TestLawfulMovesBlamed(t *testing.T) {
+	s := lawfulPolicy(t)
+	for _, changes := range [][]policy.Change{
+		puts(&policy.Organization{ID: "annex"}, &policy.Organization{ID: "o01", Parent: "local"}),
+		puts(&policy.Organization{ID: "annex"}, &policy.Organization{ID: "court"}),
+		puts(&policy.Vendor{ID: "naver", Parents: []policy.VendorPeriod{{Vendor: "zhd", Window: policy.Always}}},
+			&policy.Vendor{ID: "v01", Parents: []policy.VendorPeriod{{Vendor: "zhd", Window: policy.Always}}}),
+	} {
+		_, err := s.Propose(s.Revision()+1, changes)
+		if blamed, ok := errors.AsType[*policy.ChangeError](err); !ok || blamed.Index != 1 || blamed.Key != changes[1].Key() {
+			t.Errorf("Propose = %v, want %s blamed", err, changes[1].Key())
+		}
+	}
 }
 
 func TestLawfulApps(t *testing.T) {
