@@ -27,6 +27,9 @@ func Verify(ctx context.Context, log Log, domain string, progress func(policy.Re
 	}
 	for {
 		entries, err := log.Read(ctx, v.fold.position.Revision+1, readBatch)
+		if errors.Is(err, ErrBroken) {
+			return v.bad(&finding{err.Error()})
+		}
 		if err != nil {
 			return v.result(), fmt.Errorf("read from entry %d: %w", v.fold.position.Revision+1, err)
 		}

@@ -107,7 +107,7 @@ func (l *Log) wake() {
 // maxRead bounds the bytes of payload that one Read returns, but for its last entry.
 const maxRead = 4 << 20
 
-// Read returns up to n entries from the revision on.
+// Read returns up to n entries from the revision on. Those before one that cannot be read are returned first.
 func (l *Log) Read(ctx context.Context, from policy.Revision, n int) ([]policystore.Entry, error) {
 	rows, err := l.reads.entries.QueryContext(ctx, from, n)
 	if err != nil {
@@ -116,13 +116,13 @@ func (l *Log) Read(ctx context.Context, from policy.Revision, n int) ([]policyst
 	defer rows.Close()
 	var entries []policystore.Entry
 	for size := 0; size < maxRead && rows.Next(); {
-		e, err := scan(rows)
-		if err != nil {
-			return nil, fmt.Errorf("read entries from %d: %w", from, err)
+		var e policystore.Entry
+		if e, err = scan(rows); err != nil {
+			break
 		}
 		entries, size = append(entries, e), size+len(e.Payload)
 	}
-	if err := rows.Err(); err != nil {
+	if err = errors.Join(err, rows.Err()); err != nil && len(entries) == 0 {
 		return nil, fmt.Errorf("read entries from %d: %w", from, l.explain(err))
 	}
 	return entries, nil

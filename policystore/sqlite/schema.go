@@ -79,20 +79,13 @@ func connect(path, mode string, n int) (*sql.DB, error) {
 	return db, nil
 }
 
-// prepareRecord makes the tables of a file that has none, all or nothing.
-func prepareRecord(ctx context.Context, db *sql.DB, domain string) error {
+// makeRecord makes the tables, all or nothing.
+func makeRecord(ctx context.Context, db *sql.DB, domain string) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return explain(err)
 	}
 	defer tx.Rollback()
-	var tables int
-	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
-		return explain(err)
-	}
-	if tables > 0 {
-		return nil
-	}
 	if _, err := tx.ExecContext(ctx, schema); err != nil {
 		return fmt.Errorf("make the tables: %w", explain(err))
 	}
@@ -106,27 +99,31 @@ func prepareRecord(ctx context.Context, db *sql.DB, domain string) error {
 	return explain(tx.Commit())
 }
 
-// checkRecord refuses what is not a record of this version and domain.
-func checkRecord(ctx context.Context, db *sql.DB, domain string) error {
-	var mark, tables int
-	row := db.QueryRowContext(ctx, "SELECT a.application_id, v.user_version FROM pragma_application_id a, pragma_user_version v")
-	if err := row.Scan(&mark, &tables); err != nil {
-		return explain(err)
+const look = `SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+FROM pragma_application_id, pragma_user_version`
+
+// checkRecord reports whether the file has tables, and refuses it unless they are of this version and domain.
+func checkRecord(ctx context.Context, db *sql.DB, domain string) (made bool, err error) {
+	var mark, tables, count int
+	if err := db.QueryRowContext(ctx, look).Scan(&mark, &tables, &count); err != nil {
+		return false, explain(err)
 	}
 	switch {
+	case mark == 0 && count == 0:
+		return false, nil
 	case mark != application:
-		return errors.New("it is not a record of Teishi")
+		return false, errors.New("it is not a record of Teishi")
 	case tables != version:
-		return fmt.Errorf("its tables are of version %d, and this program knows version %d", tables, version)
+		return false, fmt.Errorf("its tables are of version %d, and this program knows version %d", tables, version)
 	}
-	var made string
-	if err := db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'domain'").Scan(&made); err != nil {
-		return fmt.Errorf("read its domain: %w", explain(err))
+	var of string
+	if err := db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'domain'").Scan(&of); err != nil {
+		return false, fmt.Errorf("read its domain: %w", explain(err))
 	}
-	if made != domain {
-		return fmt.Errorf("its domain is %s, not %s: say --domain %s", made, domain, made)
+	if of != domain {
+		return false, fmt.Errorf("its domain is %s, not %s: say --domain %s", of, domain, of)
 	}
-	return nil
+	return true, nil
 }
 
 // explain makes an error of the database one of ours where there is one.

@@ -77,13 +77,15 @@ func open(ctx context.Context, c Config) (_ *Log, err error) {
 			l.Close()
 		}
 	}()
-	if c.ReadOnly {
-		return l, l.openReader(ctx)
+	if !c.ReadOnly {
+		if err := l.openWriter(ctx); err != nil {
+			return nil, err
+		}
 	}
-	if err := l.openWriter(ctx); err != nil {
+	if err := l.openReader(ctx); err != nil {
 		return nil, err
 	}
-	return l, l.openReader(ctx)
+	return l, nil
 }
 
 func newLog(c Config) *Log {
@@ -114,13 +116,29 @@ func (l *Log) openWriter(ctx context.Context) error {
 	if err := l.makeFile(); err != nil {
 		return err
 	}
+	made, err := l.look(ctx) // before it is opened for writing, which changes even what is refused
+	if err != nil {
+		return err
+	}
 	if l.writer, err = connect(l.path, "rw", 1); err != nil {
 		return err
 	}
-	if err := prepareRecord(ctx, l.writer, l.domain); err != nil {
-		return err
+	if !made {
+		if err := makeRecord(ctx, l.writer, l.domain); err != nil {
+			return err
+		}
 	}
 	return l.writes.prepare(ctx, l.writer)
+}
+
+// look reports whether there is a record in the file, and refuses what is not one of ours.
+func (l *Log) look(ctx context.Context) (made bool, err error) {
+	db, err := connect(l.path, "ro", 1)
+	if err != nil {
+		return false, err
+	}
+	defer db.Close()
+	return checkRecord(ctx, db, l.domain)
 }
 
 // makeFile makes the file before SQLite does, so that nobody else can read it.
@@ -148,7 +166,11 @@ func (l *Log) openReader(ctx context.Context) error {
 	if l.reader, err = connect(l.path, "ro", readers); err != nil {
 		return err
 	}
-	if err := checkRecord(ctx, l.reader, l.domain); err != nil {
+	made, err := checkRecord(ctx, l.reader, l.domain)
+	if err == nil && !made {
+		err = errors.New("it is empty")
+	}
+	if err != nil {
 		return err
 	}
 	return l.reads.prepare(ctx, l.reader)

@@ -1,0 +1,193 @@
+package sqlite_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/teishi-dev/teishi/policy"
+	"github.com/teishi-dev/teishi/policystore"
+	"github.com/teishi-dev/teishi/policystore/sqlite"
+)
+
+// server is a record with a replica and an authority.
+type server struct {
+	log       *sqlite.Log
+	replica   *policystore.Replica
+	authority *policystore.Authority
+}
+
+// serve starts a server of a record until the test ends.
+func serve(t *testing.T, path string) *server {
+	t.Helper()
+	log := openRecord(t, sqlite.Config{Path: path})
+	if err := policystore.Initialize(t.Context(), log, sqlite.DefaultDomain); err != nil {
+		t.Fatal(err)
+	}
+	s := &server{log: log, replica: policystore.NewReplica(policystore.ReplicaConfig{Source: log, Domain: sqlite.DefaultDomain})}
+	s.authority = policystore.NewAuthority(log, s.replica, nil)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error)
+	go func() { ended <- s.replica.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run = %v", err)
+		}
+	})
+	return s
+}
+
+func (s *server) write(t *testing.T, i int) policystore.Entry {
+	t.Helper()
+	e, err := s.authority.Write(t.Context(), putOrganization(fmt.Sprint("o", i)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func putOrganization(id string) policystore.Write {
+	return policystore.Write{
+		Principal: "local",
+		Method:    "teishi.v1.RegistryService/PutOrganization",
+		RequestID: id,
+		Digest:    policystore.RequestDigest("method", []byte(id)),
+		Reason:    "a test",
+		Prepare: func(policystore.View, policy.Instant, policy.Revision) ([]policy.Change, error) {
+			return []policy.Change{{Put: &policy.Organization{ID: id}}}, nil
+		},
+	}
+}
+
+// recordOf makes a record of n entries with a checkpoint at 4.
+func recordOf(t *testing.T, n int) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "teishi.db")
+	t.Run("record", func(t *testing.T) {
+		s := serve(t, path)
+		if err := s.replica.WaitReady(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for i := 2; i <= n; i++ {
+			s.write(t, i)
+			if i == 4 {
+				s.checkpoint(t)
+			}
+		}
+	})
+	return path
+}
+
+func (s *server) checkpoint(t *testing.T) {
+	t.Helper()
+	v, err := s.replica.View(t.Context(), policystore.Demand{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := policystore.NewCheckpoint(sqlite.DefaultDomain, v)
+	if err == nil {
+		err = s.log.StoreCheckpoint(t.Context(), c)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A file that was edited does not verify, and is not served past the edit.
+func TestTampered(t *testing.T) {
+	for name, c := range map[string]struct {
+		statement string
+		bad       policy.Revision // named by verification
+		served    policy.Revision // what a server gets to before it freezes; 0: nothing
+	}{
+		"an entry edited after the checkpoint":  {"UPDATE entries SET reason = 'x' WHERE revision = 7", 7, 6},
+		"an entry edited before the checkpoint": {"UPDATE entries SET reason = 'x' WHERE revision = 2", 2, 8},
+		"a payload cut":                         {"UPDATE entries SET payload = x'' WHERE revision = 6", 6, 5},
+		"a hash cut":                            {"UPDATE entries SET hash = x'00' WHERE revision = 6", 6, 5},
+		"an entry dropped":                      {"DELETE FROM entries WHERE revision = 6", 6, 5},
+		"cut below the checkpoint":              {"DELETE FROM entries WHERE revision >= 3", 3, 0},
+		"the checkpoint's hash":                 {"UPDATE checkpoints SET state_hash = zeroblob(32)", 4, 8},
+		"the checkpoint's body":                 {"UPDATE checkpoints SET body = x'00000001ff'", 4, 8},
+		"the checkpoint moved":                  {"UPDATE checkpoints SET revision = 5", 5, 8},
+		"the checkpoint of another version":     {"UPDATE checkpoints SET fold_version = 99", 0, 8},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := recordOf(t, 8)
+			edit(t, path, c.statement)
+			log, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, ReadOnly: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			v, err := policystore.Verify(t.Context(), log, sqlite.DefaultDomain, nil)
+			if v.BadRevision != c.bad || err != nil {
+				t.Errorf("Verify = %+v, %v, want %d", v, err, c.bad)
+			}
+			if err := log.Close(); err != nil {
+				t.Fatal(err)
+			}
+			wantServed(t, path, c.served)
+		})
+	}
+}
+
+// wantServed starts a server and checks how far it gets; unless that is the whole record of 8 it must be frozen there and
+// take no writes.
+func wantServed(t *testing.T, path string, want policy.Revision) {
+	t.Helper()
+	s := serve(t, path)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err := s.replica.WaitReady(ctx)
+	if want == 8 {
+		if err != nil {
+			t.Errorf("WaitReady = %v", err)
+		}
+		if v, err := s.replica.View(ctx, policystore.Demand{MinRevision: 8}); err != nil || v.Organization("o8") == nil {
+			t.Errorf("the view is at %s, %v", v.Position, err)
+		}
+		return
+	}
+	if !errors.Is(err, policystore.ErrFrozen) {
+		t.Fatalf("WaitReady = %v, want ErrFrozen", err)
+	}
+	v, err := s.replica.View(ctx, policystore.Demand{})
+	if (err != nil) != (want == 0) || v.Position.Revision != want {
+		t.Errorf("frozen at %s, %v, want %d", v.Position, err, want)
+	}
+	if want > 0 && v.Freshness.State != policystore.Expired {
+		t.Errorf("frozen and %s", v.Freshness.State)
+	}
+	if _, err := s.authority.Write(ctx, putOrganization("new")); !errors.Is(err, policystore.ErrFrozen) {
+		t.Errorf("Write = %v, want ErrFrozen", err)
+	}
+}
+
+// A record that loses what was read from it is noticed by whoever follows, and takes no more writes.
+func TestRewoundBehindOurBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "teishi.db")
+	s := serve(t, path)
+	if err := s.replica.WaitReady(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		s.write(t, i)
+	}
+	edit(t, path, "DELETE FROM entries WHERE revision = 4")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for s.replica.Err() == nil {
+		if _, err := s.replica.View(ctx, policystore.Demand{MinRevision: 5}); ctx.Err() != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.replica.Err(); !errors.Is(err, policystore.ErrDiverged) {
+		t.Errorf("frozen by %v, want ErrDiverged", err)
+	}
+	if _, err := s.authority.Write(t.Context(), putOrganization("new")); !errors.Is(err, policystore.ErrFrozen) {
+		t.Errorf("Write = %v, want ErrFrozen", err)
+	}
+}
