@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// variable names the environment variable that stands for a flag: TEISHI_LOG_LEVEL for --log-level.
+func variable(flag string) string {
+	return "TEISHI_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// environment gives every flag that the command line does not state the value of its variable.
+func (p *program) environment(flags *pflag.FlagSet) error {
+	var faults []error
+	flags.VisitAll(func(f *pflag.Flag) {
+		value := p.getenv(variable(f.Name))
+		if f.Changed || value == "" || unsettable(f) {
+			return
+		}
+		if err := flags.Set(f.Name, value); err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", variable(f.Name), err))
+		}
+	})
+	return errors.Join(faults...)
+}
+
+// describeVariables adds to the description of every flag the name of its variable.
+func describeVariables(c *cobra.Command) {
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if !unsettable(f) {
+			f.Usage += " [" + variable(f.Name) + "]"
+		}
+	})
+	for _, sub := range c.Commands() {
+		if sub.Name() != "completion" {
+			describeVariables(sub)
+		}
+	}
+}
+
+// faults gathers what is wrong with settings, so that all of it is told at once.
+type faults []error
+
+// add notes what is wrong with a setting; a nil error is nothing wrong.
+func (f *faults) add(flag string, err error) {
+	if err != nil {
+		*f = append(*f, fmt.Errorf("  --%s (%s): %w", flag, variable(flag), err))
+	}
+}
+
+// err returns everything that is wrong, or nil.
+func (f faults) err(command string) error {
+	switch len(f) {
+	case 0:
+		return nil
+	case 1:
+		return fmt.Errorf("%s\nsee: %s -h", strings.TrimSpace(f[0].Error()), command)
+	}
+	return fmt.Errorf("%d settings are wrong\n%w\nsee: %s -h", len(f), errors.Join(f...), command)
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// The exit codes, which scripts may rely on.
+const (
+	exitOK            = 0 // done; of check: ALLOWED
+	exitError         = 1 // what went wrong was said on standard error
+	exitDenied        = 2 // of check: DENIED
+	exitIndeterminate = 3 // of check: INDETERMINATE
+)
+
+// program is one run of teishi: what it may touch of the process it runs in.
+type program struct {
+	getenv func(string) string
+	stdout io.Writer
+	stderr io.Writer
+}
+
+// run does what the arguments say, until it is done or ctx ends, and returns the exit code.
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+	p := &program{getenv: getenv, stdout: stdout, stderr: stderr}
+	root := p.root()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if code, ok := errors.AsType[exitCode](err); ok {
+		return int(code)
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "teishi: "+strings.TrimSpace(err.Error()))
+		return exitError
+	}
+	return exitOK
+}
+
+// exitCode ends the program with a code and nothing more to say.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
+func (p *program) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "teishi",
+		Short: "May this organization use this app for this purpose, and if not, on whose authority?",
+		Long: `Teishi decides whether an organization may use an app for a purpose, in given circumstances, at a given moment, and
+says why not, until when, and on whose authority.
+
+Every flag can be given by the environment instead: --log-level by TEISHI_LOG_LEVEL. A flag outweighs its variable.
+Exit codes: 0 done, 1 error; of check: 0 ALLOWED, 2 DENIED, 3 INDETERMINATE, 1 not answered.`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return p.environment(c.Flags()) },
+	}
+	root.CompletionOptions.HiddenDefaultCmd = false
+	root.AddCommand(p.serveCommand(), p.checkCommand(), p.listCommand(), p.testCommand(), p.logCommand(), p.versionCommand())
+	root.InitDefaultCompletionCmd()
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return fmt.Errorf("%w\nsee: %s -h", err, c.CommandPath())
+	})
+	describeVariables(root)
+	root.SetHelpFunc(p.help)
+	return root
+}
+
+// arguments says how many arguments a command takes, and how it is used if they are not that many.
+func arguments(least, most int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) >= least && len(args) <= most {
+			return nil
+		}
+		return fmt.Errorf("%d arguments given\nusage: %s\nsee: %s -h", len(args), c.UseLine(), c.CommandPath())
+	}
+}
+
+// unsettable are the flags that no variable stands for.
+func unsettable(f *pflag.Flag) bool { return f.Name == "help" }
