@@ -80,10 +80,9 @@ func (p *program) test(ctx context.Context, directory, output string) error {
 
 // readWorlds reads each directory, from this one down, that holds YAML. What is wrong with any of them is told.
 func readWorlds(directory string) ([]*world, error) {
-	files := os.DirFS(".")
-	root := filepath.ToSlash(filepath.Clean(directory))
-	if !fs.ValidPath(root) {
-		files, root = os.DirFS(directory), "."
+	files, root, err := filesAt(directory)
+	if err != nil {
+		return nil, err
 	}
 	holders, err := directoriesOfYAML(files, root)
 	if err != nil {
@@ -96,6 +95,15 @@ func readWorlds(directory string) ([]*world, error) {
 		worlds, wrong = append(worlds, w), append(wrong, err)
 	}
 	return worlds, errors.Join(wrong...)
+}
+
+// filesAt returns a directory as its name in a file system, so that files are called as the user calls it if that can be.
+func filesAt(directory string) (fs.FS, string, error) {
+	if name := filepath.ToSlash(filepath.Clean(directory)); fs.ValidPath(name) && name != "." {
+		return os.DirFS("."), name, nil
+	}
+	whole, err := filepath.Abs(directory)
+	return os.DirFS(filepath.Dir(whole)), filepath.Base(whole), err
 }
 
 func directoriesOfYAML(files fs.FS, root string) ([]string, error) {
