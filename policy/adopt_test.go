@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/teishi-dev/teishi/policy"
@@ -77,6 +78,21 @@ func TestCommandAdopt(t *testing.T) {
 		early.Title, early.Window.Start = a.Title, on("2021-04-30")
 		changes, err := s.Adopt(a)
 		command(t, s, changes, err, puts(&early)...)
+	})
+	t.Run("of what does not bind it already", func(t *testing.T) {
+		a := adoption
+		a.Authority = "mic"
+		changes, err := s.Adopt(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, p := range changes[0].Put.(*policy.Directive).Provisions {
+			got = append(got, p.ID)
+		}
+		if want := []string{"above", "beneath", "beside", "without"}; !slices.Equal(got, want) {
+			t.Errorf("Adopt copies %v, want %v", got, want)
+		}
 	})
 	for name, row := range map[string]struct {
 		edit func(a *policy.Adoption)
