@@ -67,7 +67,7 @@ func parseToken(s string) (t token, ok bool) {
 	}
 	t.epoch, t.revision, t.at = numbers[0], policy.Revision(numbers[1]), policy.Instant(numbers[2])
 	t.cursor = string(b)
-	return t, t.revision > 0
+	return t, t.revision > 0 && t.cursor != ""
 }
 
 // questionDigest tells the question of a list from every other: its method and everything it says but about pages.

@@ -73,7 +73,7 @@ func New(c Config) *Server {
 	}
 	s.links = []link{s.conclude, recovered}
 	s.checks = []check{withinLimit, known, s.rules.valid}
-	s.grpc = grpc.NewServer(s.options()...)
+	s.grpc = grpc.NewServer(append(Transport(), grpc.UnaryInterceptor(s.unary), grpc.StreamInterceptor(s.stream))...)
 	s.register()
 	return s
 }
@@ -90,7 +90,9 @@ const (
 	handshakeTime = 20 * time.Second
 )
 
-func (s *Server) options() []grpc.ServerOption {
+// Transport returns how a Server treats its connections, whatever it serves: another server with the same options costs
+// the same until a call reaches its handler.
+func Transport() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxHeaderListSize(maxHeaders),
@@ -103,8 +105,6 @@ func (s *Server) options() []grpc.ServerOption {
 			Time:                  ownPing,
 		}),
 		grpc.WaitForHandlers(true), // the store may be closed after us
-		grpc.UnaryInterceptor(s.unary),
-		grpc.StreamInterceptor(s.stream),
 	}
 }
 

@@ -1,0 +1,243 @@
+package service_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
+	"github.com/teishi-dev/teishi/service"
+)
+
+// decided is a listed decision in short.
+func decided(d *teishiv1.ListedDecision) string {
+	return fmt.Sprintf("%s %s %s %s", d.Query.Organization, d.Query.App, d.Query.Purpose, strings.TrimPrefix(d.Response.Outcome.String(), "OUTCOME_"))
+}
+
+// list asks for all pages of a list of decisions.
+func (h *house) list(format string, between func()) (all []string, pages int) {
+	h.t.Helper()
+	req := text(h.t, &teishiv1.ListDecisionsRequest{}, format)
+	var revision int64
+	var at time.Time
+	for {
+		resp, err := h.decisions.ListDecisions(h.t.Context(), req)
+		if err != nil {
+			h.t.Fatal(describe(err))
+		}
+		for _, d := range resp.Decisions {
+			all = append(all, decided(d))
+			if pages == 0 {
+				revision, at = d.Response.Revision, d.Response.DecisionTime.AsTime()
+			}
+			if d.Response.Revision != revision || !d.Response.DecisionTime.AsTime().Equal(at) {
+				h.t.Errorf("page %d is of revision %d at %v, want %d at %v", pages, d.Response.Revision, d.Response.DecisionTime.AsTime(), revision, at)
+			}
+		}
+		pages++
+		if resp.NextPageToken == "" {
+			return all, pages
+		}
+		req.PageToken = resp.NextPageToken
+		between()
+	}
+}
+
+func TestListDecisions(t *testing.T) {
+	h := open(t)
+	h.suspend()
+	nothing := func() {}
+	got, _ := h.list(`organization: "*" app: "line" purpose: "service"`, nothing)
+	want := []string{"city line service ALLOWED", "jp line service ALLOWED", "mic line service DENIED", "school line service ALLOWED"}
+	if !slices.Equal(got, want) {
+		t.Errorf("of every organization: %q, want %q", got, want)
+	}
+	got, pages := h.list(`organization: "mic" app: "*" purpose: "*" page_size: 7`, nothing)
+	if n := len(do(h, h.registry.ListPurposes, &teishiv1.ListPurposesRequest{}, ``).Purposes); len(got) != n || pages != (n+6)/7 {
+		t.Errorf("of every app and purpose: %d in %d pages, want %d", len(got), pages, n)
+	}
+	if !slices.IsSorted(got) {
+		t.Errorf("not in order: %q", got)
+	}
+	got, _ = h.list(`organization: "corporate-number:2000012020001" app: "line"`, nothing)
+	if !slices.Equal(got, []string{"corporate-number:2000012020001 line  DENIED"}) {
+		t.Errorf("without a star: %q", got)
+	}
+}
+
+// TestListIsPinned writes between two pages.
+func TestListIsPinned(t *testing.T) {
+	clock := time.Now()
+	h := open(t, func(c *service.Config) { c.Now = func() time.Time { clock = clock.Add(time.Second); return clock } })
+	h.settle()
+	got, pages := h.list(`organization: "*" app: "line" page_size: 1`, func() {
+		if h.head() < 13 {
+			do(h, h.registry.PutOrganization, &teishiv1.PutOrganizationRequest{}, fmt.Sprintf(`organization { id: "between-%d" } reason: "x"`, h.head()))
+			do(h, h.directives.IssueDirective, &teishiv1.IssueDirectiveRequest{}, `directive { `+strings.Replace(halt, `"halt"`, fmt.Sprintf(`"halt-%d"`, h.head()), 1)+` } reason: "x"`)
+		}
+	})
+	want := []string{"city line  ALLOWED", "jp line  ALLOWED", "mic line  ALLOWED", "school line  ALLOWED"}
+	if !slices.Equal(got, want) || pages != 4 {
+		t.Errorf("%q in %d pages, want %q in 4", got, pages, want)
+	}
+}
+
+// TestOvertakenPage is not to be cached and says that it is not fresh.
+func TestOvertakenPage(t *testing.T) {
+	h := open(t)
+	h.settle()
+	req := text(t, &teishiv1.ListDecisionsRequest{}, `organization: "*" app: "line" page_size: 2`)
+	first, err := h.decisions.ListDecisions(t.Context(), req)
+	h.must(err)
+	if c := first.Decisions[0].Response; c.Freshness.State != teishiv1.Freshness_STATE_FRESH || !c.CacheUntilTime.AsTime().After(c.DecisionTime.AsTime()) {
+		t.Errorf("first page: %v, cache until %v", c.Freshness, c.CacheUntilTime)
+	}
+	do(h, h.registry.PutPurpose, &teishiv1.PutPurposeRequest{}, `purpose { id: "new" } reason: "x"`)
+	req.PageToken = first.NextPageToken
+	second, err := h.decisions.ListDecisions(t.Context(), req)
+	h.must(err)
+	if c := second.Decisions[0].Response; c.Freshness.State != teishiv1.Freshness_STATE_STALE || !c.CacheUntilTime.AsTime().Equal(c.DecisionTime.AsTime()) {
+		t.Errorf("overtaken page: %v, decided %v, cache until %v", c.Freshness, c.DecisionTime, c.CacheUntilTime)
+	}
+}
+
+func TestBadList(t *testing.T) {
+	h := open(t)
+	h.suspend()
+	of := func(format string, want problem) {
+		t.Helper()
+		refused(h, h.decisions.ListDecisions, &teishiv1.ListDecisionsRequest{}, format, want)
+	}
+	of(`organization: "*" app: "*"`, invalid("app"))
+	of(`organization: "*"`, invalid("app"))
+	of(`app: "*"`, invalid("organization"))
+	of(`organization: "*" app: "line" page_size: -1`, invalid("page_size"))
+	of(`organization: "*" app: "line" page_token: "AAAA"`, invalid("page_token"))
+	of(`organization: "*" app: "line" as_of_revision: 1 as_of_time {}`, invalid("as_of_time"))
+
+	token := func(format string) string {
+		t.Helper()
+		return do(h, h.decisions.ListDecisions, &teishiv1.ListDecisionsRequest{}, format).NextPageToken
+	}
+	mine := token(`organization: "*" app: "line" page_size: 1`)
+	of(`organization: "*" app: "line" purpose: "service" page_token: "`+mine+`"`, invalid("page_token"))
+	of(`organization: "*" app: "line" at {} page_token: "`+mine+`"`, invalid("page_token"))
+	of(`organization: "*" app: "ios:jp.naver.line" page_token: "`+mine+`"`, invalid("page_token"))
+	of(`organization: "*" app: "line" page_token: "`+mine[:len(mine)-2]+`"`, invalid("page_token"))
+	refused(h, h.registry.ListApps, &teishiv1.ListAppsRequest{}, `page_token: "`+mine+`"`, invalid("page_token"))
+	if other := token(`organization: "*" app: "line" page_size: 2 page_token: "` + mine + `"`); other == "" {
+		t.Error("another page size ends the list")
+	}
+	organizations := do(h, h.registry.ListOrganizations, &teishiv1.ListOrganizationsRequest{}, `page_size: 1`).NextPageToken
+	refused(h, h.registry.ListOrganizations, &teishiv1.ListOrganizationsRequest{}, `under: "city" page_token: "`+organizations+`"`, invalid("page_token"))
+	refused(h, h.registry.ListVendors, &teishiv1.ListVendorsRequest{}, `page_token: "`+organizations+`"`, invalid("page_token"))
+	refused(h, h.audit.ListEntries, &teishiv1.ListEntriesRequest{}, `page_token: "`+organizations+`"`, invalid("page_token"))
+}
+
+// TestRegistryLists pages through each kind.
+func TestRegistryLists(t *testing.T) {
+	h := open(t)
+	h.suspend()
+	var ids []string
+	token := ""
+	for {
+		page := do(h, h.registry.ListOrganizations, &teishiv1.ListOrganizationsRequest{}, `under: "jp" page_size: 3 page_token: "`+token+`"`)
+		for _, o := range page.Organizations {
+			ids = append(ids, o.Id)
+			if o.Revision == 0 {
+				t.Errorf("organization %s shows no revision", o.Id)
+			}
+		}
+		if token = page.NextPageToken; token == "" {
+			break
+		}
+		do(h, h.registry.PutOrganization, &teishiv1.PutOrganizationRequest{}, `organization { id: "town" parent: "jp" } reason: "x"`)
+	}
+	if want := []string{"city", "jp", "mic", "school"}; !slices.Equal(ids, want) {
+		t.Errorf("organizations = %q, want %q", ids, want)
+	}
+	if got := do(h, h.registry.ListOrganizations, &teishiv1.ListOrganizationsRequest{}, `under: "city"`).Organizations; len(got) != 2 {
+		t.Errorf("under the city: %v", got)
+	}
+	if got := do(h, h.registry.ListVendors, &teishiv1.ListVendorsRequest{}, ``).Vendors; len(got) != 2 {
+		t.Errorf("vendors = %v", got)
+	}
+	if got := do(h, h.registry.ListApps, &teishiv1.ListAppsRequest{}, ``).Apps; len(got) != 1 || got[0].Id != "line" {
+		t.Errorf("apps = %v", got)
+	}
+	if got := do(h, h.registry.ListAttributes, &teishiv1.ListAttributesRequest{}, ``).Attributes; len(got) != 7 {
+		t.Errorf("attributes = %v", got)
+	}
+	if got := do(h, h.directives.ListDirectives, &teishiv1.ListDirectivesRequest{}, `authority: "jp"`).Directives; len(got) != 1 {
+		t.Errorf("directives of the state = %v", got)
+	}
+	if got := do(h, h.directives.ListDirectives, &teishiv1.ListDirectivesRequest{}, `authority: "city"`).Directives; len(got) != 0 {
+		t.Errorf("directives of the city = %v", got)
+	}
+}
+
+// TestPageBytes lists what does not fit into a message together.
+func TestPageBytes(t *testing.T) {
+	h := open(t)
+	names := ""
+	for i := range 100 {
+		names += fmt.Sprintf(`names { key: "aa-%03d" value: "%s" } `, i, strings.Repeat("n", 8000))
+	}
+	for i := range 6 {
+		do(h, h.registry.PutOrganization, &teishiv1.PutOrganizationRequest{}, fmt.Sprintf(`organization { id: "o%d" %s } reason: "x"`, i, names))
+	}
+	page := do(h, h.registry.ListOrganizations, &teishiv1.ListOrganizationsRequest{}, ``)
+	if len(page.Organizations) != 4 || page.NextPageToken == "" {
+		t.Errorf("a page of %d, next %q, want 4 and more to come", len(page.Organizations), page.NextPageToken)
+	}
+	rest := do(h, h.registry.ListOrganizations, &teishiv1.ListOrganizationsRequest{}, `page_token: "`+page.NextPageToken+`"`)
+	if len(rest.Organizations) != 2 || rest.NextPageToken != "" {
+		t.Errorf("the rest has %d, next %q, want 2 and no more", len(rest.Organizations), rest.NextPageToken)
+	}
+	entries := do(h, h.audit.ListEntries, &teishiv1.ListEntriesRequest{}, `from_revision: 2`)
+	if len(entries.Entries) != 2 || entries.NextPageToken == "" {
+		t.Errorf("a page of %d entries, want 2 and more to come", len(entries.Entries))
+	}
+	names += fmt.Sprintf(`names { key: "bb" value: "%s" } `, strings.Repeat("n", 8000)) // with its like, more than fits an entry
+	for i := range 40 {
+		names += fmt.Sprintf(`names { key: "cc-%03d" value: "%s" } `, i, strings.Repeat("n", 8000))
+	}
+	refused(h, h.registry.PutOrganization, &teishiv1.PutOrganizationRequest{}, `organization { id: "o" `+names+` } reason: "x"`,
+		problem{code: codes.ResourceExhausted, reason: "ENTRY_TOO_LARGE"})
+}
+
+func TestAudit(t *testing.T) {
+	h := open(t)
+	h.suspend()
+	var revisions []int64
+	token := ""
+	for {
+		page := do(h, h.audit.ListEntries, &teishiv1.ListEntriesRequest{}, `from_revision: 3 page_size: 2 page_token: "`+token+`"`)
+		for _, e := range page.Entries {
+			revisions = append(revisions, e.Entry.Revision)
+			if e.Entry.Principal != "local" || len(e.Changes.GetChanges()) != 1 || len(e.Entry.Hash) != 32 {
+				t.Errorf("entry %v", e)
+			}
+		}
+		if token = page.NextPageToken; token == "" {
+			break
+		}
+		if h.head() < 20 {
+			do(h, h.registry.PutPurpose, &teishiv1.PutPurposeRequest{}, fmt.Sprintf(`purpose { id: "p%d" } reason: "x"`, h.head()))
+		}
+	}
+	if want := []int64{3, 4, 5, 6, 7, 8, 9}; !slices.Equal(revisions, want) {
+		t.Errorf("revisions %v, want %v", revisions, want)
+	}
+	entry := do(h, h.audit.GetEntry, &teishiv1.GetEntryRequest{}, `revision: 9`).Entry
+	if entry.Entry.Method != "teishi.v1.DirectiveService/IssueDirective" || entry.Entry.Reason != "suspend" || entry.Entry.RequestId == "" {
+		t.Errorf("entry 9 = %v", entry.Entry)
+	}
+	if got := entry.Changes.Changes[0].GetPut().GetDirective().GetId(); got != "halt" {
+		t.Errorf("entry 9 puts directive %q", got)
+	}
+}
