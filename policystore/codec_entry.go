@@ -28,17 +28,7 @@ func EncodeChanges(changes []policy.Change) ([]byte, error) {
 }
 
 // DecodeChanges returns the changes of a payload. It is strict.
-func DecodeChanges(payload []byte) ([]policy.Change, error) {
-	m := &teishiv1.Changes{}
-	if err := proto.Unmarshal(payload, m); err != nil {
-		return nil, &FormatError{Where: "payload", Problem: err.Error()}
-	}
-	changes, err := convert("changes", m.Changes, changeFrom)
-	if err != nil {
-		return nil, err
-	}
-	return changes, known(m)
-}
+func DecodeChanges(payload []byte) ([]policy.Change, error) { return readChanges(string(payload)) }
 
 // Changes returns what the entry changes. It is strict: ErrFormat at anything that this version does not know.
 func (e *Entry) Changes() ([]policy.Change, error) {
@@ -53,22 +43,7 @@ func changeTo(c *policy.Change) *teishiv1.Change {
 	if c.Put != nil {
 		return &teishiv1.Change{Change: &teishiv1.Change_Put{Put: ResourceToProto(c.Put, 0)}}
 	}
-	return &teishiv1.Change{Change: &teishiv1.Change_Delete{Delete: KeyToProto(c.Delete)}}
-}
-
-func changeFrom(m *teishiv1.Change) (policy.Change, error) {
-	if err := known(m); err != nil {
-		return policy.Change{}, err
-	}
-	switch c := m.GetChange().(type) {
-	case *teishiv1.Change_Put:
-		r, err := ResourceFromProto(c.Put)
-		return policy.Change{Put: r}, within("put", err)
-	case *teishiv1.Change_Delete:
-		k, err := KeyFromProto(c.Delete)
-		return policy.Change{Delete: k}, within("delete", err)
-	}
-	return policy.Change{}, &FormatError{Problem: "must put or delete something"}
+	return &teishiv1.Change{Change: &teishiv1.Change_Delete{Delete: keyTo(c.Delete)}}
 }
 
 // EntryToProto converts an entry.

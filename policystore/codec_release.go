@@ -65,12 +65,16 @@ func carveOutTo(r *policy.Release) *teishiv1.Release {
 	return m
 }
 
-// carveOutFrom fills in what the place of a carve-out says and refuses what contradicts it.
 func carveOutFrom(directive string, m *teishiv1.Release) (policy.Release, error) {
 	r, err := releaseFrom(m)
 	if err != nil {
 		return r, err
 	}
+	return asCarveOut(directive, r)
+}
+
+// asCarveOut fills in what the place of a carve-out says and refuses what contradicts it.
+func asCarveOut(directive string, r policy.Release) (policy.Release, error) {
 	switch {
 	case r.Directive != "" && r.Directive != directive:
 		return r, &FormatError{Where: "directive", Problem: "must be the directive it stands in, or empty"}
@@ -134,20 +138,26 @@ func ConcernStateFromProto(m *teishiv1.ConcernState) (*policy.ConcernState, erro
 		Evidence:   m.GetEvidence(),
 		ResolvedBy: m.GetResolvedBy(),
 	}
-	switch m.GetState() {
-	case teishiv1.ConcernState_STATE_OPEN:
-	case teishiv1.ConcernState_STATE_RESOLVED:
-		c.Resolved = true
-	case teishiv1.ConcernState_STATE_UNSPECIFIED:
-		return nil, &FormatError{Where: "state", Problem: "must be stated"}
-	default:
-		return nil, unknownValue("state", m.GetState())
-	}
 	var err error
+	if c.Resolved, err = resolvedFrom(m.GetState()); err != nil {
+		return nil, err
+	}
 	if c.Time, err = InstantFromProto(m.GetTime(), policy.Beginning); err != nil {
 		return nil, within("time", err)
 	}
 	return c, known(m)
+}
+
+func resolvedFrom(s teishiv1.ConcernState_State) (bool, error) {
+	switch s {
+	case teishiv1.ConcernState_STATE_OPEN:
+		return false, nil
+	case teishiv1.ConcernState_STATE_RESOLVED:
+		return true, nil
+	case teishiv1.ConcernState_STATE_UNSPECIFIED:
+		return false, &FormatError{Where: "state", Problem: "must be stated"}
+	}
+	return false, unknownValue("state", s)
 }
 
 // StatementToProto returns the statement as of the revision at which it last changed; 0 in a payload.

@@ -72,18 +72,8 @@ func named[M any, R policy.Resource](field string, m M, from func(M) (R, error))
 	return r, nil
 }
 
-// KeyToProto converts the key of a resource.
-func KeyToProto(k policy.Key) *teishiv1.ResourceKey {
+func keyTo(k policy.Key) *teishiv1.ResourceKey {
 	return &teishiv1.ResourceKey{Kind: kindTo(k.Kind), Id: k.ID, Directive: k.Directive}
-}
-
-// KeyFromProto is strict; the kind must be stated.
-func KeyFromProto(m *teishiv1.ResourceKey) (policy.Key, error) {
-	kind, err := kindFrom(m.GetKind())
-	if err != nil {
-		return policy.Key{}, err
-	}
-	return policy.Key{Kind: kind, Directive: m.GetDirective(), ID: m.GetId()}, known(m)
 }
 
 var kindNumbers = [...]teishiv1.ResourceKind{

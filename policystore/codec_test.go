@@ -36,7 +36,7 @@ func TestCodecRoundTrip(t *testing.T) {
 			m := policystore.ResourceToProto(want, 0)
 			got, err := policystore.ResourceFromProto(m)
 			if err != nil {
-				t.Fatalf("ResourceFromProto: %v", err)
+				t.Fatalf("ResourceFromProto = %v", err)
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("policy, message, policy (-want +got):\n%s", diff)
@@ -129,11 +129,12 @@ func TestCodecRefusesUnknownFields(t *testing.T) {
 		count++
 		m.SetUnknown(protowire.AppendVarint(protowire.AppendTag(nil, 1999, protowire.VarintType), 1))
 		defer m.SetUnknown(nil)
-		_, err := policystore.DecodeChanges(marshal(t, payload))
-		if f, ok := errors.AsType[*policystore.FormatError](err); !ok || !f.Unknown || !errors.Is(err, policystore.ErrFormat) {
-			t.Errorf("%s with an unknown field: %v, want ErrFormat", m.Descriptor().FullName(), err)
-		} else if !strings.Contains(f.Problem, "1999") {
-			t.Errorf("%s with an unknown field: %v does not name it", m.Descriptor().FullName(), err)
+		for reader, err := range bothReaders(t, payload) {
+			if f, ok := errors.AsType[*policystore.FormatError](err); !ok || !f.Unknown || !errors.Is(err, policystore.ErrFormat) {
+				t.Errorf("%s with an unknown field from %s: %v, want ErrFormat", m.Descriptor().FullName(), reader, err)
+			} else if !strings.Contains(f.Problem, "1999") {
+				t.Errorf("%s with an unknown field from %s: %v does not name it", m.Descriptor().FullName(), reader, err)
+			}
 		}
 	})
 	for _, d := range reachable((&teishiv1.Changes{}).ProtoReflect().Descriptor()) {
@@ -156,8 +157,10 @@ func TestCodecRefusesUnknownEnumNumbers(t *testing.T) {
 			seen[f.Enum().FullName()] = true
 			m.Set(f, protoreflect.ValueOfEnum(99))
 			defer m.Set(f, v)
-			if _, err := policystore.DecodeChanges(marshal(t, payload)); !errors.Is(err, policystore.ErrFormat) {
-				t.Errorf("%s = 99: %v, want ErrFormat", f.FullName(), err)
+			for reader, err := range bothReaders(t, payload) {
+				if !errors.Is(err, policystore.ErrFormat) {
+					t.Errorf("%s = 99 from %s: %v, want ErrFormat", f.FullName(), reader, err)
+				}
 			}
 			return true
 		})
@@ -170,6 +173,22 @@ func TestCodecRefusesUnknownEnumNumbers(t *testing.T) {
 		}
 	}
 	t.Logf("%d enums", len(seen))
+}
+
+// bothReaders reads the payload's bytes as the log does and its resources as requests are, and returns what each says; the
+// second has nothing to say where only what surrounds the resources is wrong.
+func bothReaders(t *testing.T, payload *teishiv1.Changes) map[string]error {
+	t.Helper()
+	_, err := policystore.DecodeChanges(marshal(t, payload))
+	errs := map[string]error{"the log": err}
+	for _, c := range payload.Changes {
+		if put := c.GetPut(); put != nil {
+			if _, err := policystore.ResourceFromProto(put); err != nil {
+				errs["a request"] = err
+			}
+		}
+	}
+	return errs
 }
 
 func TestCodecRefuses(t *testing.T) {
@@ -200,7 +219,12 @@ func TestCodecRefuses(t *testing.T) {
 	} {
 		_, err := policystore.ResourceFromProto(m)
 		if f, ok := errors.AsType[*policystore.FormatError](err); !ok || f.Where != where || f.Unknown {
-			t.Errorf("%q: %v", where, err)
+			t.Errorf("%q from a request: %v", where, err)
+		}
+		_, err = policystore.DecodeChanges(marshal(t, &teishiv1.Changes{Changes: []*teishiv1.Change{{Change: &teishiv1.Change_Put{Put: m}}}}))
+		where = strings.TrimSuffix("changes[0].put."+where, ".")
+		if f, ok := errors.AsType[*policystore.FormatError](err); !ok || f.Where != where || f.Unknown {
+			t.Errorf("%q from the log: %v", where, err)
 		}
 	}
 }

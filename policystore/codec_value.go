@@ -100,15 +100,19 @@ func InstantFromProto(t *timestamppb.Timestamp, unset policy.Instant) (policy.In
 	if err := known(t); err != nil {
 		return 0, err
 	}
+	return instant(t.Seconds, int64(t.Nanos))
+}
+
+func instant(seconds, nanos int64) (policy.Instant, error) {
 	switch {
-	case t.Seconds < minSeconds || t.Seconds > maxSeconds:
+	case seconds < minSeconds || seconds > maxSeconds:
 		return 0, &FormatError{Problem: "must lie in the years 1 to 9999"}
-	case t.Nanos < 0 || t.Nanos > 999_999_999:
+	case nanos < 0 || nanos > 999_999_999:
 		return 0, &FormatError{Problem: "nanos must be 0 to 999999999"}
-	case t.Nanos%1000 != 0:
+	case nanos%1000 != 0:
 		return 0, &FormatError{Problem: "must be in whole microseconds"}
 	}
-	return policy.Instant(t.Seconds*1e6 + int64(t.Nanos)/1000), nil
+	return policy.Instant(seconds*1e6 + nanos/1000), nil
 }
 
 // windowFrom returns the window between two timestamps, open where they are unset.

@@ -9,9 +9,6 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
-	"google.golang.org/protobuf/proto"
-
-	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
 	"github.com/teishi-dev/teishi/policy"
 )
 
@@ -47,8 +44,7 @@ func (c *Checkpoint) restore(domain string) (fold, error) {
 // piece is what one chunk holds.
 type piece struct {
 	raw       []byte // the chunk decompressed, until it is hashed
-	resources []policy.Resource
-	changed   []policy.Revision
+	resources []stored
 	err       error
 	done      chan struct{} // closed when the fields above are set
 }
@@ -56,8 +52,8 @@ type piece struct {
 func all(pieces []piece) iter.Seq2[policy.Resource, policy.Revision] {
 	return func(yield func(policy.Resource, policy.Revision) bool) {
 		for i := range pieces {
-			for j, r := range pieces[i].resources {
-				if !yield(r, pieces[i].changed[j]) {
+			for _, r := range pieces[i].resources {
+				if !yield(r.resource, r.changed) {
 					return
 				}
 			}
@@ -128,31 +124,8 @@ func (p *piece) decode(decoder *zstd.Decoder, chunk []byte, header bool) {
 	}
 	p.raw = raw
 	if !header {
-		p.err = p.convert(raw)
+		p.resources, p.err = readResources(string(raw))
 	}
-}
-
-func (p *piece) convert(raw []byte) error {
-	m := &teishiv1.Checkpoint{}
-	if err := proto.Unmarshal(raw, m); err != nil {
-		return &FormatError{Where: "resources", Problem: err.Error()}
-	}
-	if err := known(m); err != nil {
-		return err
-	}
-	p.resources = make([]policy.Resource, len(m.Resources))
-	p.changed = make([]policy.Revision, len(m.Resources))
-	for i, stored := range m.Resources {
-		r, err := ResourceFromProto(stored.GetResource())
-		if err == nil {
-			err = known(stored)
-		}
-		if err != nil {
-			return within("resources", err)
-		}
-		p.resources[i], p.changed[i] = r, policy.Revision(stored.GetRevision())
-	}
-	return nil
 }
 
 // split cuts a body into its compressed chunks.
