@@ -104,10 +104,24 @@ func (g *generator) selector(provision bool) policy.Selector {
 	if g.often() && g.one(2) {
 		s.Purposes = g.purposeSelector()
 	}
-	if g.often() && g.one(2) {
+	if g.undecided || g.often() && g.one(2) {
 		s.Conditions = g.conditions()
 	}
+	if g.pointed && !provision {
+		g.point(&s)
+	}
 	return s
+}
+
+// point leaves one organization, or one app, or both.
+func (g *generator) point(s *policy.Selector) {
+	to := g.IntN(3)
+	if to > 0 || g.exempting {
+		s.Organizations = policy.OrganizationSelector{In: few(g.dice, 1, ids[*policy.Organization](g.world))}
+	}
+	if to < 2 {
+		s.Targets = policy.TargetSelector{In: []policy.Target{{App: pick(g.dice, ids[*policy.App](g.world))}}}
+	}
 }
 
 // often is true, but seldom in a crowded world.
@@ -116,8 +130,8 @@ func (g *generator) often() bool { return !g.crowded || g.one(8) }
 func (g *generator) organizationSelector() policy.OrganizationSelector {
 	organizations := ids[*policy.Organization](g.world)
 	var s policy.OrganizationSelector
-	if s.All = g.crowded || g.one(3); !s.All {
-		s.In = few(g.dice, 3, organizations)
+	if s.All = g.undecided || g.crowded && g.one(2) || g.one(3); !s.All {
+		s.In = few(g.dice, max(3, g.breadth), organizations)
 	}
 	if g.often() && g.one(4) {
 		s.Out = few(g.dice, 2, organizations)
@@ -130,7 +144,7 @@ func (g *generator) organizationSelector() policy.OrganizationSelector {
 
 func (g *generator) targetSelector() policy.TargetSelector {
 	var s policy.TargetSelector
-	if s.All = g.crowded || g.one(3); !s.All {
+	if s.All = g.undecided || g.crowded && g.one(2) || g.one(3); !s.All {
 		s.In = g.targets()
 	}
 	if g.often() && g.one(4) {
@@ -141,18 +155,22 @@ func (g *generator) targetSelector() policy.TargetSelector {
 
 func (g *generator) targets() []policy.Target {
 	vendors, apps := ids[*policy.Vendor](g.world), ids[*policy.App](g.world)
-	targets := make([]policy.Target, 1+g.IntN(3))
+	n := 1 + g.IntN(max(3, g.breadth))
+	if g.one(20) {
+		n = 8 + g.IntN(6)
+	}
+	targets := make([]policy.Target, n)
 	for i := range targets {
 		t := &targets[i]
 		for *t == (policy.Target{}) {
-			switch g.IntN(5) {
-			case 0:
+			switch n := g.IntN(5 + g.breadth); {
+			case n > 4, n == 0:
 				t.App = pick(g.dice, apps)
-			case 1:
+			case n == 1:
 				t.Tag = pick(g.dice, tags)
-			case 2:
+			case n == 2:
 				t.Country = pick(g.dice, countries)
-			case 3:
+			case n == 3:
 				t.Tag, t.Country = pick(g.dice, tags), pick(g.dice, countries)
 			}
 			if len(vendors) > 0 && g.one(3) {

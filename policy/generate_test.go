@@ -8,17 +8,30 @@ import (
 	"github.com/teishi-dev/teishi/policy"
 )
 
-// shape says how many of each kind a random world has at most.
+// shape says how many of each kind a random world has at most, and how they are drawn.
 type shape struct {
 	purposes, attributes, values, organizations, vendors, apps, directives, provisions, releases int
-	crowded                                                                                      bool // selectors select nearly everything
+
+	full      bool // as many directives, organizations and apps as there may be
+	crowded   bool // selectors select nearly everything
+	undecided bool // and have conditions none the less
+	pointed   bool // each release names one app or, at least if they exempt, one organization
+	exempting bool
+	breadth   int // how many organizations and targets a selector names, if not few
 }
 
 var (
 	// ordinary worlds are small, so that what is in them meets.
 	ordinary = shape{purposes: 8, attributes: 4, values: 6, organizations: 8, vendors: 5, apps: 4, directives: 6, provisions: 3, releases: 3}
-	// crowded worlds have more to cite than an answer may.
-	crowded = shape{purposes: 3, attributes: 1, values: 3, organizations: 4, vendors: 2, apps: 2, directives: 16, provisions: 8, releases: 8, crowded: true}
+	// suspended, undecided and released worlds have more to cite than an answer may.
+	suspended = shape{purposes: 3, attributes: 1, values: 3, organizations: 4, vendors: 2, apps: 2, directives: 24, provisions: 10, full: true, crowded: true}
+	undecided = shape{purposes: 3, attributes: 2, values: 3, organizations: 4, vendors: 2, apps: 2, directives: 24, provisions: 8, full: true, crowded: true, undecided: true}
+	released  = shape{purposes: 3, attributes: 1, values: 3, organizations: 4, vendors: 2, apps: 2, directives: 3, provisions: 16, releases: 16, full: true, crowded: true}
+	// pointed worlds are of exemptions for one body, and of approvals of one app.
+	pointed   = shape{purposes: 3, attributes: 1, values: 3, organizations: 60, vendors: 3, apps: 30, directives: 3, provisions: 2, releases: 80, full: true, pointed: true}
+	exempting = shape{purposes: 3, attributes: 1, values: 3, organizations: 60, vendors: 3, apps: 4, directives: 3, provisions: 2, releases: 60, full: true, pointed: true, exempting: true}
+	// broad worlds have selectors that name so much that they are worth no index.
+	broad = shape{purposes: 4, attributes: 1, values: 3, organizations: 120, vendors: 8, apps: 60, directives: 4, provisions: 2, releases: 12, full: true, breadth: 120}
 	// wide worlds go to the limits of the vocabulary.
 	wide = shape{purposes: policy.MaxPurposes, attributes: policy.MaxAttributes, values: policy.MaxValues, organizations: 80, vendors: 16, apps: 20, directives: 12, provisions: 3, releases: 3}
 )
@@ -48,11 +61,11 @@ var (
 // generate draws a world of at most the shape given.
 func generate(d *dice, s shape) *generator {
 	g := &generator{dice: d, shape: s, world: world{}}
-	g.addPurposes(d.IntN(s.purposes) + 1)
-	for i := range d.IntN(s.attributes + 1) {
+	g.addPurposes(g.upTo(s.purposes))
+	for i := range g.upTo(s.attributes+1) - 1 {
 		g.addAttribute(i)
 	}
-	for range d.IntN(s.organizations) + 1 {
+	for range g.upTo(s.organizations) {
 		g.put(g.newOrganization(g.id("o")))
 	}
 	for range d.IntN(s.vendors + 1) {
@@ -60,17 +73,21 @@ func generate(d *dice, s shape) *generator {
 		g.put(&policy.Vendor{ID: id})
 		g.put(g.newVendor(id))
 	}
-	for range d.IntN(s.apps) + 1 {
+	for range g.upTo(s.apps) {
 		g.put(g.newApp(g.id("p")))
 	}
-	directives := d.IntN(s.directives) + 1
-	if s.crowded {
-		directives = s.directives
-	}
-	for range directives {
+	for range g.upTo(s.directives) {
 		g.addDirective()
 	}
 	return g
+}
+
+// upTo is one to n, n in a full world.
+func (g *generator) upTo(n int) int {
+	if g.full {
+		return n
+	}
+	return 1 + g.IntN(n)
 }
 
 // id is a new one that sorts anywhere.
