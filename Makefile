@@ -9,6 +9,8 @@ SHELL := /bin/sh
 TOOL := go tool -modfile=tools/go.mod
 BUF := $(TOOL) buf
 BASELINE := api/baseline.binpb
+# The protos with their comments, for reflection.
+DOCUMENTED := --as-file-descriptor-set --exclude-imports
 VULNDB := https://vuln.go.dev
 
 .PHONY: help
@@ -29,6 +31,7 @@ bench: ## Run the benchmarks.
 .PHONY: generate
 generate: .deps/stamp ## Generate the Go code of the protos, beside them.
 	$(BUF) generate
+	$(BUF) build api $(DOCUMENTED) -o api/teishi/v1/documented.binpb
 
 .PHONY: format
 format: .deps/stamp ## Format Go code and protos.
@@ -57,7 +60,8 @@ proto-check: .deps/stamp
 	$(BUF) lint api
 	$(BUF) breaking api --against $(BASELINE)
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(BUF) generate -o "$$fresh" && \
-	diff -r -q -x '*.proto' -x '*_test.go' -x '$(notdir $(BASELINE))' api "$$fresh/api" || \
+	$(BUF) build api $(DOCUMENTED) -o "$$fresh/api/teishi/v1/documented.binpb" && \
+	diff -r -q -x '*.proto' -x '*_test.go' -x documented.go -x '$(notdir $(BASELINE))' api "$$fresh/api" || \
 	{ echo "generated code is stale: run make generate"; exit 1; }
 
 # The database is the only thing here that has to be fetched each time.

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
+	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 
 	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
 	"github.com/teishi-dev/teishi/policystore"
@@ -71,7 +72,7 @@ func New(c Config) *Server {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.links = []link{s.conclude, recovered}
+	s.chain = s.chained(s.concluded, recovered)
 	s.checks = []check{withinLimit, known, s.rules.valid}
 	s.grpc = grpc.NewServer(append(Transport(), grpc.UnaryInterceptor(s.unary), grpc.StreamInterceptor(s.stream))...)
 	s.register()
@@ -115,7 +116,8 @@ func (s *Server) register() {
 	teishiv1.RegisterAuditServiceServer(s.grpc, &auditServer{Server: s})
 	s.report(grpc_health_v1.HealthCheckResponse_NOT_SERVING)
 	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
-	reflection.RegisterV1(s.grpc)
+	reflectionv1.RegisterServerReflectionServer(s.grpc,
+		reflection.NewServerV1(reflection.ServerOptions{Services: s.grpc, DescriptorResolver: &teishiv1.Documentation{}}))
 }
 
 // report tells the health of the server and of each service of ours. After Drain has begun it changes nothing.
