@@ -8,7 +8,7 @@
 //
 //	changes ──Apply──▶ Snapshot ──Resolve──▶ Resolved ──Decide──▶ Decision ──▶ citations, obligations, advice
 //	             ▲         │
-//	             └─ Lawful ┘   (writers only: may these changes be made at all?)
+//	             └ Propose ┘   (writers only: Apply, if every rule allows the changes)
 //
 // The rules themselves are written in docs/semantics.md; a second evaluator in the tests is written from that page
 // alone and compared with this one on random worlds.
