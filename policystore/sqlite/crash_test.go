@@ -115,6 +115,7 @@ type crash struct {
 	next         [crashWriters]int // of each writer, the first request that is not acknowledged
 	checked      int               // how many acknowledgements were compared with the record
 	verified     policystore.Entry // the last entry that was
+	between      int               // how many kills came after a commit and before its acknowledgement
 }
 
 // However often and whenever the process is killed, nothing that it acknowledged is lost or changed, what it did not
@@ -132,7 +133,8 @@ func TestKilled(t *testing.T) {
 			t.Fatalf("after %d kills", i+1)
 		}
 	}
-	t.Logf("%d kills, %d acknowledged writes, %d entries, in %s", kills, len(c.acknowledged), c.verified.Revision, time.Since(began).Round(time.Millisecond))
+	t.Logf("%d kills, %d of them between a commit and its acknowledgement; %d acknowledged writes, %d entries, in %s",
+		kills, c.between, len(c.acknowledged), c.verified.Revision, time.Since(began).Round(time.Millisecond))
 }
 
 // kill starts a victim and kills it at some moment: while it starts, or after some acknowledgements and a while.
@@ -214,6 +216,9 @@ func (c *crash) check(whole bool) {
 	}
 	c.checked = len(c.acknowledged)
 	c.follow(log)
+	if int(c.verified.Revision) > 1+len(c.acknowledged) {
+		c.between++
+	}
 	if !whole {
 		return
 	}
