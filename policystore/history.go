@@ -43,10 +43,12 @@ func (h *History) At(ctx context.Context, at policy.Revision) (View, error) {
 		return View{}, ctx.Err()
 	}
 	f, err := h.fold(ctx, at)
+	if f.position.Revision > 0 {
+		h.keep(f) // even if it did not get there: who asks again gets further
+	}
 	if err != nil {
 		return View{}, fmt.Errorf("fold to revision %d: %w", at, err)
 	}
-	h.keep(f)
 	return View{Snapshot: f.snapshot, Position: f.position, Time: f.time, Freshness: Freshness{Age: Never}}, nil
 }
 
@@ -120,7 +122,10 @@ func (h *History) nearest(ctx context.Context, at policy.Revision) (fold, error)
 	if err != nil {
 		return kept, nil // the entries say the same
 	}
-	return f, h.placed(ctx, c.Position)
+	if err := h.placed(ctx, c.Position); err != nil {
+		return kept, err
+	}
+	return f, nil
 }
 
 // checkpoint returns the newest one stored at or before the revision, as far as the log can tell; zero if there is none.

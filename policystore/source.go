@@ -41,8 +41,8 @@ type Log interface {
 	// once it is durable. ErrConflict: the head is elsewhere. *DuplicateError: the record has an entry of that principal
 	// and request id; if both hold, it is either. Any other error leaves the outcome unknown.
 	Append(ctx context.Context, after Position, e Entry) (Entry, error)
-	// Read returns up to n entries from the revision on; fewer only at the end of the record or to bound the bytes read,
-	// none only at the end.
+	// Read returns up to n entries from the revision on: fewer at the end of the record, to bound the bytes read, or before
+	// one that cannot be read; none only at the end.
 	Read(ctx context.Context, from policy.Revision, n int) ([]Entry, error)
 	// Request returns the entry of the principal and request id, or ErrNotFound.
 	Request(ctx context.Context, principal, id string) (Entry, error)

@@ -41,6 +41,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (open func() policystore.Log)) {
 		"Checkpoints":       testCheckpoints,
 		"CheckpointsKept":   testCheckpointsKept,
 		"Write":             testWrite,
+		"WriteTime":         testWriteTime,
 		"WriteRepeated":     testWriteRepeated,
 		"WriteRefused":      testWriteRefused,
 		"WriteTooLarge":     testWriteTooLarge,

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -36,6 +37,24 @@ func testWrite(t *testing.T, open func() policystore.Log) {
 	entries := readAll(t, log)
 	wantChain(t, entries)
 	wantState(t, n.view(7), entries)
+}
+
+// No entry is of a time before its predecessor's, whatever the clock says.
+func testWriteTime(t *testing.T, open func() policystore.Log) {
+	log := open()
+	n := startNode(t, log, log)
+	before := policy.InstantOf(time.Now())
+	first := n.write(put("r1", "o1"))
+	if after := policy.InstantOf(time.Now()); first.Time < before || first.Time > after {
+		t.Errorf("the entry is of %s, want one from %s to %s", first.Time, before, after)
+	}
+	ahead := follower(first.Position(), first.Time+3_600_000_000, "another", "ahead", encode(t))
+	if _, err := log.Append(contextOf(t), first.Position(), ahead); err != nil {
+		t.Fatal(err)
+	}
+	if e := n.write(put("r2", "o2")); e.Time != ahead.Time {
+		t.Errorf("after an entry of %s comes one of %s", ahead.Time, e.Time)
+	}
 }
 
 // A repeated request is answered from its entry, in this process and in the next; another one of that id is refused.
