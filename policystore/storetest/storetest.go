@@ -52,6 +52,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (open func() policystore.Log)) {
 		"Birth":             testBirth,
 		"History":           testHistory,
 		"Verify":            testVerify,
+		"VerifyForged":      testVerifyForged,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, fresh(t)) })
 	}

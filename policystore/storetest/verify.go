@@ -74,6 +74,25 @@ func testVerify(t *testing.T, open func() policystore.Log) {
 	}
 }
 
+// A checkpoint that is whole in itself, and not what the entries fold into, is noticed.
+func testVerifyForged(t *testing.T, open func() policystore.Log) {
+	log := open()
+	n := startNode(t, log, log)
+	e := n.write(put("r", "o"))
+	forged := n.view(2)
+	var err error
+	if forged.Snapshot, err = forged.Apply(2, []policy.Change{{Delete: policy.Key{Kind: policy.KindOrganization, ID: "o"}}}); err != nil {
+		t.Fatal(err)
+	}
+	storeCheckpoint(t, log, forged)
+	if _, ok := log.(policystore.Archive); !ok {
+		t.Skip("the store keeps no checkpoints")
+	}
+	if v, err := policystore.Verify(contextOf(t), log, Domain, nil); err != nil || v.BadRevision != e.Revision {
+		t.Errorf("Verify = %+v, %v, want %d", v, err, e.Revision)
+	}
+}
+
 // rehashed is a history in which entry 5 was edited and what follows was made to fit.
 func rehashed(all []policystore.Entry) []policystore.Entry {
 	return refit(all, func(e *policystore.Entry) { e.Reason = "another" })
