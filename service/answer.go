@@ -41,7 +41,8 @@ func (a *answer) fill(v *policystore.View, q policy.Query, t *terms) {
 	a.times(&decision, v, t)
 	a.fresh(&v.Freshness)
 	if t.explain {
-		r.Explanation = explanation(v.Explain(&resolved))
+		again := resolved // an explainer keeps it; without one it need not be on the heap
+		r.Explanation = explanation(v.Explain(&again))
 	}
 }
 

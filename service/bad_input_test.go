@@ -190,7 +190,7 @@ func TestHugeRequest(t *testing.T) {
 		problem{code: codes.ResourceExhausted}.check(t, "a write of 10 MB", err)
 		_, err = h.decisions.Check(t.Context(), &teishiv1.CheckRequest{Organization: huge})
 		problem{code: codes.ResourceExhausted}.check(t, "a question of 10 MB", err)
-		_, err = h.decisions.Check(t.Context(), &teishiv1.CheckRequest{Organization: huge[:64<<10]})
+		_, err = h.decisions.Check(t.Context(), &teishiv1.CheckRequest{Organization: huge[:64<<10+1]})
 		problem{code: codes.ResourceExhausted, reason: "MESSAGE_TOO_LARGE"}.check(t, "a question of 64 KiB and more", err)
 	})
 }

@@ -3,6 +3,8 @@ package service
 import (
 	"context"
 
+	"google.golang.org/grpc"
+
 	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
 )
 
@@ -34,13 +36,12 @@ func (d *decisionServer) Check(ctx context.Context, req *teishiv1.CheckRequest) 
 
 // Check answers one question of this process, as if it had come over gRPC.
 func (s *Server) Check(ctx context.Context, req *teishiv1.CheckRequest) (*teishiv1.CheckResponse, error) {
-	c := &call{method: teishiv1.DecisionService_Check_FullMethodName, manner: manners[teishiv1.DecisionService_Check_FullMethodName]}
-	var resp *teishiv1.CheckResponse
-	err := s.through(ctx, c, func() (err error) {
-		if err = s.admit(c, req); err == nil {
-			resp, err = (&decisionServer{Server: s}).Check(ctx, req)
-		}
-		return err
+	info := &grpc.UnaryServerInfo{FullMethod: teishiv1.DecisionService_Check_FullMethodName}
+	resp, err := s.unary(ctx, req, info, func(ctx context.Context, _ any) (any, error) {
+		return (&decisionServer{Server: s}).Check(ctx, req)
 	})
-	return resp, err
+	if err != nil {
+		return nil, err
+	}
+	return resp.(*teishiv1.CheckResponse), nil
 }

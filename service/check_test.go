@@ -142,24 +142,24 @@ func TestTimes(t *testing.T) {
 func TestDemands(t *testing.T) {
 	h := open(t)
 	h.settle()
-	ask := func(terms string) error {
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ask := func(terms string, within time.Duration) error {
+		ctx, cancel := context.WithTimeout(t.Context(), within)
 		defer cancel()
 		_, err := h.decisions.Check(ctx, text(t, &teishiv1.CheckRequest{}, `organization: "mic" app: "line" `+terms))
 		return err
 	}
-	if err := ask(fmt.Sprintf(`min_revision: %d epoch: 1 max_staleness { seconds: 5 }`, h.head())); err != nil {
+	if err := ask(fmt.Sprintf(`min_revision: %d epoch: 1 max_staleness { seconds: 5 }`, h.head()), time.Minute); err != nil {
 		t.Error(describe(err))
 	}
-	err := ask(fmt.Sprintf(`min_revision: %d`, h.head()+1))
+	err := ask(fmt.Sprintf(`min_revision: %d`, h.head()+1), time.Second)
 	problem{code: codes.Unavailable, reason: "REVISION_NOT_REACHED"}.check(t, "a revision to come", err)
 	if got := metadataOf(err, "applied_revision"); got != fmt.Sprint(h.head()) {
 		t.Errorf("applied_revision = %s, want %d", got, h.head())
 	}
-	problem{code: codes.Unavailable, reason: "REVISION_NOT_REACHED"}.check(t, "an epoch to come", ask(`epoch: 2`))
+	problem{code: codes.Unavailable, reason: "REVISION_NOT_REACHED"}.check(t, "an epoch to come", ask(`epoch: 2`, time.Second))
 
 	answered := make(chan error)
-	go func() { answered <- ask(fmt.Sprintf(`min_revision: %d`, h.head()+1)) }()
+	go func() { answered <- ask(fmt.Sprintf(`min_revision: %d`, h.head()+1), time.Minute) }()
 	do(h, h.registry.PutPurpose, &teishiv1.PutPurposeRequest{}, `purpose { id: "new" } reason: "x"`)
 	if err := <-answered; err != nil {
 		t.Errorf("a revision that comes: %s", describe(err))

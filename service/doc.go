@@ -1,9 +1,7 @@
 // Package service answers over gRPC: questions to agency backends, the registry, directives and the audit trail to
 // administrators.
 //
-//	           ┌ conclude ─ recover ─ per message: size │ known fields │ protovalidate ┐
-//	call ──────┤                                                                       ├──▶ handler
-//	           └ one list of links, of which the unary and the stream chain are made   ┘
+//	call ─▶ concluded ─▶ recovered ─▶ each message: size, known fields, protovalidate ─▶ handler
 //
 //	Check   message ─▶ policy.Query ─▶ Replica.View ─▶ Resolve, Decide ─▶ message
 //	writes  message ─▶ policy resource ─▶ Authority.Write(Prepare: expect_revision, command) ─▶ the entry ─▶ message

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -22,48 +23,57 @@ type call struct {
 	manner   manner
 	received any // the first message of the caller
 	sent     any // the last message of ours
+	answer   grpc.UnaryHandler
+	converse func() error // of a stream, in place of answer
 }
 
-// link is one part of the chain that every call goes through; next is the rest of it.
-type link func(ctx context.Context, c *call, next func() error) error
+// step is what is left of the chain from some place on.
+type step func(ctx context.Context, c *call) error
+
+// link puts one part of the chain before the rest.
+type link func(rest step) step
 
 // check judges one message of a caller.
 type check func(c *call, m proto.Message) error
 
-func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
-	c := &call{method: info.FullMethod, manner: manners[info.FullMethod]}
-	err = s.through(ctx, c, func() error {
-		if err := s.admit(c, req); err != nil {
-			return err
-		}
-		var err error
-		resp, err = handler(ctx, req)
-		c.sent = resp
-		return err
-	})
-	return resp, err
+// chained makes the chain of the links. The last step answers.
+func (s *Server) chained(links ...link) step {
+	chain := step(s.perform)
+	for _, put := range slices.Backward(links) {
+		chain = put(chain)
+	}
+	return chain
+}
+
+func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	c := &call{method: info.FullMethod, manner: manners[info.FullMethod], received: req, answer: handler}
+	err := s.chain(ctx, c)
+	return c.sent, err
 }
 
 func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	c := &call{method: info.FullMethod, manner: manners[info.FullMethod]}
-	return s.through(ss.Context(), c, func() error {
+	c.converse = func() error {
 		ctx, cancel := context.WithCancelCause(ss.Context())
 		defer cancel(nil)
 		if c.manner.endless {
 			defer context.AfterFunc(s.ending, func() { cancel(errDraining) })()
 		}
 		return handler(srv, &stream{ServerStream: ss, ctx: ctx, server: s, call: c})
-	})
+	}
+	return s.chain(ss.Context(), c)
 }
 
-// through makes the chain of the links and goes through it.
-func (s *Server) through(ctx context.Context, c *call, handle func() error) error {
-	next := handle
-	for i := len(s.links) - 1; i >= 0; i-- {
-		l, rest := s.links[i], next
-		next = func() error { return l(ctx, c, rest) }
+// perform is the last step.
+func (s *Server) perform(ctx context.Context, c *call) (err error) {
+	if c.converse != nil {
+		return c.converse()
 	}
-	return next()
+	if err := s.admit(c, c.received); err != nil {
+		return err
+	}
+	c.sent, err = c.answer(ctx, c.received)
+	return err
 }
 
 // admit judges a message of the caller by every check.
@@ -123,13 +133,15 @@ func (s *stream) SendMsg(m any) error {
 }
 
 // recovered makes an error of a panic, which is our own bug.
-func recovered(_ context.Context, _ *call, next func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = &panicError{value: p, stack: debug.Stack()}
-		}
-	}()
-	return next()
+func recovered(rest step) step {
+	return func(ctx context.Context, c *call) (err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				err = &panicError{value: p, stack: debug.Stack()}
+			}
+		}()
+		return rest(ctx, c)
+	}
 }
 
 // A panicError is a panic with where it happened.
@@ -140,18 +152,23 @@ type panicError struct {
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.value, e.stack) }
 
-// conclude makes a status of an error, and logs how the call ended: every one that is administrative, and every one that
+// concluded makes a status of an error, and logs how the call ended: every one that is administrative, and every one that
 // failed by our own fault.
-func (s *Server) conclude(ctx context.Context, c *call, next func() error) error {
-	if c.manner.plain {
-		err := next()
-		if err == nil {
-			return nil
+func (s *Server) concluded(rest step) step {
+	return func(ctx context.Context, c *call) error {
+		if !c.manner.plain {
+			return s.conclude(ctx, c, rest)
 		}
-		return s.refuse(ctx, c, err)
+		if err := rest(ctx, c); err != nil {
+			return s.refuse(ctx, c, err)
+		}
+		return nil
 	}
+}
+
+func (s *Server) conclude(ctx context.Context, c *call, rest step) error {
 	began := time.Now()
-	err := next()
+	err := rest(ctx, c)
 	id := callID(ctx)
 	_ = grpc.SetTrailer(ctx, metadata.Pairs(callIDKey, id)) // fails only where no call is to be answered
 	attrs := append(c.attrs(), slog.String("call", id), slog.Duration("took", time.Since(began)))

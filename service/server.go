@@ -43,7 +43,7 @@ type Server struct {
 
 	grpc   *grpc.Server
 	health *health.Server
-	links  []link
+	chain  step // that every call goes through
 	checks []check
 	rules  validator
 	ending context.Context // ends when streams that have no end of their own are to end
@@ -74,7 +74,8 @@ func New(c Config) *Server {
 	}
 	s.chain = s.chained(s.concluded, recovered)
 	s.checks = []check{withinLimit, known, s.rules.valid}
-	s.grpc = grpc.NewServer(append(Transport(), grpc.UnaryInterceptor(s.unary), grpc.StreamInterceptor(s.stream))...)
+	s.grpc = grpc.NewServer(append(Transport(), grpc.ForceServerCodecV2(newCodec()), grpc.UnaryInterceptor(s.unary),
+		grpc.StreamInterceptor(s.stream))...)
 	s.register()
 	return s
 }
@@ -89,6 +90,7 @@ const (
 	minPing       = 10 * time.Second // between two pings of a caller
 	ownPing       = time.Minute      // of silence, before we ask whether the caller is still there
 	handshakeTime = 20 * time.Second
+	workers       = 32 // goroutines that answer one call after the other: their stacks have grown already
 )
 
 // Transport returns how a Server treats its connections, whatever it serves: another server with the same options costs
@@ -105,6 +107,7 @@ func Transport() []grpc.ServerOption {
 			MaxConnectionAgeGrace: maxAgeGrace,
 			Time:                  ownPing,
 		}),
+		grpc.NumStreamWorkers(workers),
 		grpc.WaitForHandlers(true), // the store may be closed after us
 	}
 }
