@@ -22,9 +22,11 @@ func (s *Snapshot) Apply(rev Revision, changes []Change) (*Snapshot, error) {
 	return b.Snapshot, nil
 }
 
-// Load returns the policy at the revision from all its resources, each with the revision at which it last changed.
+// Load returns the policy at the revision from all its resources, each with the revision at which it last changed and
+// none of them twice.
 func Load(rev Revision, resources iter.Seq2[Resource, Revision]) (*Snapshot, error) {
 	b := New().build(rev)
+	b.seen = nil
 	for resource, changed := range resources {
 		if err := b.add(Change{Put: resource}, changed); err != nil {
 			return nil, err
@@ -40,7 +42,7 @@ func Load(rev Revision, resources iter.Seq2[Resource, Revision]) (*Snapshot, err
 type builder struct {
 	*Snapshot // under construction
 	edit      *edit
-	seen      map[Key]bool
+	seen      map[Key]bool // nil where keys are known to differ
 	puts      [KindStatement + 1][]put
 	deletes   [KindStatement + 1][]Key
 }
@@ -64,10 +66,12 @@ func (b *builder) add(c Change, changed Revision) error {
 	if key.Kind < KindPurpose || key.Kind > KindStatement {
 		return fmt.Errorf("change of an unknown kind of resource %d", key.Kind)
 	}
-	if b.seen[key] {
-		return &InvalidError{"changes", key.String() + " is changed twice"}
+	if b.seen != nil {
+		if b.seen[key] {
+			return &InvalidError{"changes", key.String() + " is changed twice"}
+		}
+		b.seen[key] = true
 	}
-	b.seen[key] = true
 	if c.Put == nil {
 		b.deletes[key.Kind] = append(b.deletes[key.Kind], key)
 	} else {

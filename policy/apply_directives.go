@@ -68,7 +68,10 @@ func without(list []int32, n int32) []int32 {
 // foldProvisions replaces the old text's provisions by the next one's. A provision that keeps its id keeps its row, so
 // that releases which name it need no looking at.
 func (b *builder) foldProvisions(d int32, old, next *Directive, changed Revision) error {
-	free := make(map[string]int32)
+	var free map[string]int32
+	if old != nil {
+		free = make(map[string]int32, len(old.Provisions))
+	}
 	for i, row := range b.rules.at(d).provisions {
 		free[old.Provisions[i].ID] = row
 		b.releaseKinds(old.Provisions[i].Selector.Organizations.Kinds...)
