@@ -86,16 +86,21 @@ func TestApps(t *testing.T) {
 	}
 }
 
-// TestTimes asks for other instants and of former policies.
-func TestTimes(t *testing.T) {
-	clock := time.Now().Truncate(time.Microsecond)
-	h := open(t, func(c *service.Config) { c.Now = func() time.Time { return clock } })
+// lifted has a clock that stands still, and halt with a lift to come. It returns the revisions before and at halt.
+func lifted(t *testing.T) (h *house, clock time.Time, settled, issued int64) {
+	clock = time.Now().Truncate(time.Microsecond)
+	h = open(t, func(c *service.Config) { c.Now = func() time.Time { return clock } })
 	h.settle()
-	settled := h.head()
-	issued := do(h, h.directives.IssueDirective, &teishiv1.IssueDirectiveRequest{}, `directive { `+halt+`
-		effective_time { seconds: 1616684400 } expire_time { seconds: 4102444800 } } reason: "x"`)
+	settled = h.head()
+	issued = do(h, h.directives.IssueDirective, &teishiv1.IssueDirectiveRequest{}, `directive { `+halt+`
+		effective_time { seconds: 1616684400 } expire_time { seconds: 4102444800 } } reason: "x"`).Revision
 	do(h, h.directives.LiftDirective, &teishiv1.LiftDirectiveRequest{}, `directive: "halt" release: "end" reason: "x" selector { effective_time { seconds: 4000000000 } }`)
+	return h, clock, settled, issued
+}
 
+// TestTimes sees how long an answer holds.
+func TestTimes(t *testing.T) {
+	h, clock, _, _ := lifted(t)
 	now := h.answers(question, denied, teishiv1.Reason_REASON_SUSPENDED)
 	if !now.DecisionTime.AsTime().Equal(clock) || now.Hypothetical || now.Revision != h.head() || now.Epoch != 1 {
 		t.Errorf("decided at %v, revision %d, hypothetical %v", now.DecisionTime.AsTime(), now.Revision, now.Hypothetical)
@@ -109,32 +114,47 @@ func TestTimes(t *testing.T) {
 	if f := now.Freshness; f.State != teishiv1.Freshness_STATE_FRESH || f.Source != "sqlite" || f.Age == nil {
 		t.Errorf("freshness = %v", f)
 	}
+}
 
-	hypothetical := func(terms string, outcome teishiv1.Outcome, reason teishiv1.Reason, revision int64, decided time.Time) {
-		t.Helper()
-		got := h.answers(question+terms, outcome, reason)
-		if !got.Hypothetical || got.CacheUntilTime != nil || got.Revision != revision || !got.DecisionTime.AsTime().Equal(decided) {
-			t.Errorf("%s: hypothetical %v, cache until %v, revision %d, decided for %v", terms, got.Hypothetical, got.CacheUntilTime, got.Revision, got.DecisionTime.AsTime())
+// TestHypothetical asks for other instants and of former policies.
+func TestHypothetical(t *testing.T) {
+	h, clock, settled, issued := lifted(t)
+	none, suspended, released := teishiv1.Reason_REASON_NO_DIRECTIVE, teishiv1.Reason_REASON_SUSPENDED, teishiv1.Reason_REASON_RELEASED
+	start, lift := time.Unix(1616684400, 0), time.Unix(4000000000, 0)
+	for _, c := range []struct {
+		terms    string
+		outcome  teishiv1.Outcome
+		reason   teishiv1.Reason
+		revision int64
+		decided  time.Time
+	}{
+		{`at { seconds: 1616684399 nanos: 999999999 }`, allowed, none, h.head(), start.Add(-time.Microsecond)},
+		{`at { seconds: 1616684400 }`, denied, suspended, h.head(), start},
+		{`at { seconds: 4000000000 }`, allowed, released, h.head(), lift},
+		{fmt.Sprintf(`as_of_revision: %d`, settled), allowed, none, settled, clock},
+		{fmt.Sprintf(`as_of_revision: %d`, issued), denied, suspended, issued, clock},
+		{fmt.Sprintf(`as_of_revision: %d`, h.head()), denied, suspended, h.head(), clock},
+		{fmt.Sprintf(`as_of_revision: %d at { seconds: 1616684399 }`, issued), allowed, none, issued, start.Add(-time.Second)},
+		{fmt.Sprintf(`as_of_revision: %d at { seconds: 4000000000 }`, issued), denied, suspended, issued, lift},
+		{`as_of_time { seconds: 4000000000 }`, denied, suspended, h.head(), clock},
+	} {
+		got := h.answers(question+c.terms, c.outcome, c.reason)
+		if !got.Hypothetical || got.CacheUntilTime != nil || got.Revision != c.revision || !got.DecisionTime.AsTime().Equal(c.decided) {
+			t.Errorf("%s: hypothetical %v, cache until %v, revision %d, decided for %v", c.terms, got.Hypothetical, got.CacheUntilTime, got.Revision, got.DecisionTime.AsTime())
 		}
 	}
-	none, suspended := teishiv1.Reason_REASON_NO_DIRECTIVE, teishiv1.Reason_REASON_SUSPENDED
-	hypothetical(`at { seconds: 1616684399 nanos: 999999999 }`, allowed, none, h.head(), time.Unix(1616684399, 999999000))
-	hypothetical(`at { seconds: 1616684400 }`, denied, suspended, h.head(), time.Unix(1616684400, 0))
-	hypothetical(`at { seconds: 4000000000 }`, allowed, teishiv1.Reason_REASON_RELEASED, h.head(), time.Unix(4000000000, 0))
-	hypothetical(fmt.Sprintf(`as_of_revision: %d`, settled), allowed, none, settled, clock)
-	hypothetical(fmt.Sprintf(`as_of_revision: %d`, issued.Revision), denied, suspended, issued.Revision, clock)
-	hypothetical(fmt.Sprintf(`as_of_revision: %d at { seconds: 1616684399 }`, issued.Revision), allowed, none, issued.Revision, time.Unix(1616684399, 0))
-	hypothetical(fmt.Sprintf(`as_of_revision: %d at { seconds: 4000000000 }`, issued.Revision), denied, suspended, issued.Revision, time.Unix(4000000000, 0))
-	hypothetical(`as_of_time { seconds: 4000000000 }`, denied, suspended, h.head(), clock)
-	entry := do(h, h.audit.GetEntry, &teishiv1.GetEntryRequest{}, fmt.Sprintf("revision: %d", issued.Revision)).Entry.Entry
-	resp, err := h.decisions.Check(t.Context(), &teishiv1.CheckRequest{Organization: "mic", App: "line", AsOfTime: entry.Time})
-	if err != nil || resp.Revision != issued.Revision || resp.Outcome != denied {
-		t.Errorf("as of the time of entry %d = %v at revision %d, %v", issued.Revision, resp.GetOutcome(), resp.GetRevision(), err)
-	}
-	before := timestamppb.New(entry.Time.AsTime().Add(-time.Microsecond))
-	resp, err = h.decisions.Check(t.Context(), &teishiv1.CheckRequest{Organization: "mic", App: "line", AsOfTime: before})
-	if err != nil || resp.Revision != settled || resp.Outcome != allowed {
-		t.Errorf("as of just before entry %d = %v at revision %d, %v", issued.Revision, resp.GetOutcome(), resp.GetRevision(), err)
+}
+
+// TestAsOfTime asks as of the time of an entry, and of the microsecond before.
+func TestAsOfTime(t *testing.T) {
+	h, _, settled, issued := lifted(t)
+	entry := do(h, h.audit.GetEntry, &teishiv1.GetEntryRequest{}, fmt.Sprintf("revision: %d", issued)).Entry.Entry
+	for back, want := range map[time.Duration]int64{0: issued, time.Microsecond: settled} {
+		at := timestamppb.New(entry.Time.AsTime().Add(-back))
+		resp, err := h.decisions.Check(t.Context(), &teishiv1.CheckRequest{Organization: "mic", App: "line", AsOfTime: at})
+		if err != nil || resp.Revision != want || (resp.Outcome == denied) != (want == issued) {
+			t.Errorf("as of %v before entry %d = %v at revision %d, want %d: %v", back, issued, resp.GetOutcome(), resp.GetRevision(), want, err)
+		}
 	}
 }
 

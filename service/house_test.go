@@ -147,11 +147,6 @@ func (h *house) unchanged(do func()) {
 	}
 }
 
-// invoke calls a unary method whatever its types.
-func (h *house) invoke(method string, req, resp proto.Message) error {
-	return h.conn.Invoke(h.t.Context(), method, req, resp)
-}
-
 // text makes a message of its text format.
 func text[M proto.Message](t *testing.T, m M, format string) M {
 	t.Helper()
