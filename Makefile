@@ -25,8 +25,9 @@ test: c-compiler ## Run every test with the race detector.
 	CGO_ENABLED=1 go test -race -timeout 9m ./...
 
 .PHONY: bench
-bench: ## Run the benchmarks.
-	go test -run '^$$' -bench . -benchmem ./policy/... ./policystore/...
+bench: ## Run the benchmarks, then measure the program as it is run; docs/benchmarks.md says how to read them.
+	go test -run '^$$' -bench . -benchmem ./policy/... ./policystore/... ./service/...
+	go run ./bench
 
 .PHONY: generate
 generate: .deps/stamp ## Generate the Go code of the protos, beside them.

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"os"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
+	"github.com/teishi-dev/teishi/service"
+)
+
+// echoCommand makes this program the empty server that ours is compared with.
+const echoCommand = "echo"
+
+const (
+	echoService = "teishi.bench.Echo"
+	echoMethod  = "/" + echoService + "/Echo"
+	maxEcho     = 4 << 20
+)
+
+// echo answers as many bytes as the first four of a question say, big-endian. All it does is to decode and to encode one
+// field of bytes, which no server can do without.
+type echo struct{ zeros []byte }
+
+func (e *echo) Echo(_ context.Context, req *wrapperspb.BytesValue) (*wrapperspb.BytesValue, error) {
+	if len(req.Value) < 4 {
+		return nil, status.Error(codes.InvalidArgument, "no size")
+	}
+	size := binary.BigEndian.Uint32(req.Value)
+	if size > maxEcho {
+		return nil, status.Error(codes.InvalidArgument, "too large a size")
+	}
+	return &wrapperspb.BytesValue{Value: e.zeros[:size]}, nil
+}
+
+// echoQuestion returns a question of the size, in bytes on the wire, whose answer is of the other.
+func echoQuestion(size, answer int) *wrapperspb.BytesValue {
+	value := make([]byte, max(4, size-overhead(size)))
+	binary.BigEndian.PutUint32(value, uint32(answer-overhead(answer)))
+	return &wrapperspb.BytesValue{Value: value}
+}
+
+// overhead is how much of a field of bytes of that size is its tag and its length.
+func overhead(size int) int {
+	return 1 + len(binary.AppendUvarint(nil, uint64(size)))
+}
+
+// serveEcho serves until ctx ends. With a file of fixed answers it is a DecisionService too, that answers with them.
+func serveEcho(ctx context.Context, files []string, stdout io.Writer) error {
+	server := grpc.NewServer(service.Transport()...)
+	server.RegisterService(&grpc.ServiceDesc{
+		ServiceName: echoService,
+		HandlerType: (*any)(nil),
+		Methods:     []grpc.MethodDesc{{MethodName: "Echo", Handler: handleEcho}},
+	}, &echo{zeros: make([]byte, maxEcho)})
+	if len(files) > 0 {
+		f, err := readFixed(files[0])
+		if err != nil {
+			return err
+		}
+		teishiv1.RegisterDecisionServiceServer(server, f)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(stdout, "echoing on", listener.Addr())
+	defer context.AfterFunc(ctx, server.Stop)()
+	return server.Serve(listener)
+}
+
+// handleEcho is what a generated handler is.
+func handleEcho(srv any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+	req := new(wrapperspb.BytesValue)
+	if err := decode(req); err != nil {
+		return nil, err
+	}
+	return srv.(*echo).Echo(ctx, req)
+}
+
+// fixed answers every question alike: what the messages of ours cost where nothing is decided.
+type fixed struct {
+	teishiv1.UnsafeDecisionServiceServer
+	one *teishiv1.CheckResponse
+	all *teishiv1.BatchCheckResponse
+}
+
+// readFixed reads the answer to a batch. That to one question is the one of them that is nearest to their mean size.
+func readFixed(file string) (*fixed, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	f := &fixed{all: &teishiv1.BatchCheckResponse{}}
+	if err := proto.Unmarshal(b, f.all); err != nil {
+		return nil, err
+	}
+	mean, off := len(b)/len(f.all.Results), len(b)
+	for _, r := range f.all.Results {
+		if d := proto.Size(r) - mean; max(d, -d) < off {
+			f.one, off = r.GetResponse(), max(d, -d)
+		}
+	}
+	return f, nil
+}
+
+func (f *fixed) Check(context.Context, *teishiv1.CheckRequest) (*teishiv1.CheckResponse, error) {
+	return f.one, nil
+}
+
+func (f *fixed) BatchCheck(context.Context, *teishiv1.BatchCheckRequest) (*teishiv1.BatchCheckResponse, error) {
+	return f.all, nil
+}
+
+func (f *fixed) ListDecisions(context.Context, *teishiv1.ListDecisionsRequest) (*teishiv1.ListDecisionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "nothing is decided here")
+}

@@ -1,0 +1,93 @@
+// Command bench measures what the benchmarks of packages cannot: the program as it is run.
+//
+//	go run ./bench
+//
+// It builds teishi, serves the worlds W1 and W2 of policy/workload with it, and drives it over the loopback with one load
+// generator, in turn with an empty gRPC server that is made with the same options. Figures of one machine say little, so
+// what counts are the ratios to that server in the same run, each the median over rounds of the ratio within a round.
+//
+//	bench ──┬─▶ bench echo     answers a fixed number of bytes and looks at nothing
+//	        └─▶ teishi serve   SQLite, W1 or W2
+//
+// Both are child processes, so that what they use can be told from what the load generator uses. It ends by itself after
+// some two minutes, leaves nothing behind, and exits with 0 whether or not targets are met: it is no test.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/teishi-dev/teishi/policy/workload"
+)
+
+// settings say how much is measured.
+type settings struct {
+	rounds      int           // each drives both servers
+	span        time.Duration // of driving one of them
+	callers     int           // at a time, for throughput
+	connections int           // that they share
+	starts      int           // of each server
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Stdout)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, stdout io.Writer) error {
+	if len(args) > 0 && args[0] == echoCommand {
+		return serveEcho(ctx, args[1:], stdout)
+	}
+	var s settings
+	flags := flag.NewFlagSet("bench", flag.ExitOnError)
+	flags.IntVar(&s.rounds, "rounds", 7, "drive both servers so many times")
+	flags.DurationVar(&s.span, "span", 2*time.Second, "drive a server for so long at a time")
+	flags.IntVar(&s.callers, "callers", 32, "callers at a time, for throughput")
+	flags.IntVar(&s.connections, "connections", 4, "connections that they share")
+	flags.IntVar(&s.starts, "starts", 5, "start each server so many times")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	return bench(ctx, s, stdout)
+}
+
+// bench builds, measures and prints, in a temporary directory.
+func bench(ctx context.Context, s settings, stdout io.Writer) error {
+	directory, err := os.MkdirTemp("", "teishi-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(directory)
+	teishi := filepath.Join(directory, "teishi")
+	build := exec.CommandContext(ctx, "go", "build", "-o", teishi, "github.com/teishi-dev/teishi/cmd/teishi")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build teishi: %w\n%s", err, out)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	b := &benchmark{settings: s, directory: directory, teishi: teishi, self: self, out: stdout}
+	b.machine()
+	w1, err := b.world(ctx, "W1", workload.W1(), false)
+	if err != nil {
+		return err
+	}
+	if err := b.calls(ctx, w1); err != nil {
+		return err
+	}
+	return b.starting(ctx, w1)
+}
