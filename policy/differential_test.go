@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -30,6 +31,7 @@ func TestDifferential(t *testing.T) {
 		t.Log(count)
 		return
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(800)) // the heap is small, and the garbage of a million answers large
 	const workers = 2
 	goal := *comparisonsFlag
 	if testing.Short() {

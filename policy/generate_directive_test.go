@@ -74,7 +74,10 @@ func (g *generator) newRelease(d *policy.Directive, id string) policy.Release {
 		r.Provisions = append(r.Provisions, p.ID)
 	}
 	if g.one(3) {
-		r.Kind, r.Ground = policy.Exemption, "g"
+		r.Kind = policy.Exemption // with or without a ground: only the ground matters
+	}
+	if g.one(3) {
+		r.Ground = "g"
 	}
 	if g.one(4) {
 		r.EndTime = g.instant()

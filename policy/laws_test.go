@@ -13,7 +13,7 @@ import (
 func inRandomWorlds(t *testing.T, check func(t *testing.T, g *generator)) {
 	t.Helper()
 	t.Parallel()
-	worlds := 250
+	worlds := 120
 	if testing.Short() {
 		worlds = 40
 	}

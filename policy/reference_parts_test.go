@@ -15,8 +15,7 @@ type pair struct {
 // cited are the pairs cited with the outcome. The rules, and the releases of each, are in order already.
 func (q *question) cited(outcome policy.Outcome) []pair {
 	var pairs []pair
-	for i := range q.rules {
-		r := &q.rules[i]
+	for _, r := range q.rules {
 		if r.provision.Force != policy.Binding {
 			continue
 		}
@@ -30,9 +29,9 @@ func (q *question) cited(outcome policy.Outcome) []pair {
 				pairs = append(pairs, pair{rule: r})
 			}
 		case policy.Allowed:
-			for j, h := range r.holes {
+			for _, h := range r.holes {
 				if r.releasedBy(h) {
-					pairs = append(pairs, pair{r, &r.holes[j]})
+					pairs = append(pairs, pair{r, h})
 				}
 			}
 		}

@@ -45,7 +45,7 @@ type rule struct {
 	provision *policy.Provision
 	window    policy.Window
 	facets    facets
-	holes     []hole
+	holes     []*hole
 }
 
 // hole is a release as it looks to one question beside one provision.
@@ -78,7 +78,7 @@ func (r *rule) bitesAnywhere(truths ...policy.Truth) bool {
 }
 
 // releasedBy reports whether h releases the provision at one purpose at least.
-func (r *rule) releasedBy(h hole) bool {
+func (r *rule) releasedBy(h *hole) bool {
 	for x := range r.facets.purposes {
 		if r.facets.at(x) != policy.False && h.facets.at(x) == policy.True {
 			return true
@@ -101,8 +101,8 @@ func (ref *reference) answers(q policy.Query) (fresh, expired answer) {
 		unknown := answer{Outcome: policy.Denied, Reason: reason, Unrecognized: ref.unrecognized(q), ValidUntil: policy.Forever}
 		return unknown, unknown
 	}
-	outcomes := asked.outcomes()
-	fresh = asked.answerAs(overall(q.Purpose, outcomes), outcomes)
+	outcomes, common := asked.outcomes(), asked.common()
+	fresh = asked.answerAs(common, overall(q.Purpose, outcomes), outcomes)
 	if asked.app.OnStale != policy.StaleDeny {
 		return fresh, fresh
 	}
@@ -111,7 +111,7 @@ func (ref *reference) answers(q policy.Query) (fresh, expired answer) {
 			outcomes[x] = policy.Denied
 		}
 	}
-	expired = asked.answerAs(overall(q.Purpose, outcomes), outcomes)
+	expired = asked.answerAs(common, overall(q.Purpose, outcomes), outcomes)
 	if fresh.Outcome != policy.Denied && expired.Outcome == policy.Denied {
 		expired.Reason = policy.StalePolicy
 	}
@@ -153,10 +153,21 @@ func differ(outcomes []policy.Outcome) bool {
 	return false
 }
 
-// answerAs fills the parts that belong to the outcome.
-func (q *question) answerAs(outcome policy.Outcome, outcomes []policy.Outcome) answer {
+// common are the parts that belong to every outcome.
+func (q *question) common() answer {
+	a := answer{Advice: q.advice(), Unrecognized: q.unrecognized(q.query), ValidUntil: policy.Forever, Considered: q.considered()}
+	upcoming := q.upcoming()
+	if len(upcoming) > 0 {
+		a.ValidUntil = upcoming[0].Time
+	}
+	a.Upcoming = upcoming[:min(len(upcoming), policy.MaxConsidered)]
+	return a
+}
+
+// answerAs adds the parts that belong to the outcome.
+func (q *question) answerAs(a answer, outcome policy.Outcome, outcomes []policy.Outcome) answer {
 	cited := q.cited(outcome)
-	a := answer{Outcome: outcome, CitationsTotal: len(cited), Advice: q.advice(), ValidUntil: policy.Forever, Considered: q.considered(), Unrecognized: q.unrecognized(q.query)}
+	a.Outcome, a.CitationsTotal = outcome, len(cited)
 	first := cited[:min(len(cited), policy.MaxCitations)]
 	for _, pair := range first {
 		a.Citations = append(a.Citations, q.citation(pair))
@@ -178,11 +189,6 @@ func (q *question) answerAs(outcome policy.Outcome, outcomes []policy.Outcome) a
 		a.Reason = q.whyAllowed(cited)
 		a.Obligations = obligations(cited)
 	}
-	upcoming := q.upcoming()
-	if len(upcoming) > 0 {
-		a.ValidUntil = upcoming[0].Time
-	}
-	a.Upcoming = upcoming[:min(len(upcoming), policy.MaxConsidered)]
 	return a
 }
 

@@ -15,11 +15,11 @@ func (q *question) upcoming() []policy.Upcoming {
 		if len(counted) == 0 {
 			continue
 		}
-		list = append(list, q.edges(r.window, r.facets, policy.Upcoming{Directive: r.directive.ID, Provision: r.provision.ID})...)
+		list = append(list, q.edges(r.window, &r.facets, policy.Upcoming{Directive: r.directive.ID, Provision: r.provision.ID})...)
 		for _, h := range r.holes {
 			counts := func(x int) bool { return h.facets.everAt(x) != policy.False }
 			if !h.window.Empty() && slices.ContainsFunc(counted, counts) {
-				list = append(list, q.edges(h.window, h.facets, policy.Upcoming{Directive: r.directive.ID, Provision: r.provision.ID, Release: h.release.ID})...)
+				list = append(list, q.edges(h.window, &h.facets, policy.Upcoming{Directive: r.directive.ID, Provision: r.provision.ID, Release: h.release.ID})...)
 			}
 		}
 	}
@@ -30,7 +30,7 @@ func (q *question) upcoming() []policy.Upcoming {
 }
 
 // counted are the purposes at which the provision counts.
-func (q *question) counted(r rule) []int {
+func (q *question) counted(r *rule) []int {
 	var counted []int
 	for x := range q.purposes {
 		if r.facets.everAt(x) != policy.False && !r.window.Empty() {
@@ -41,7 +41,7 @@ func (q *question) counted(r rule) []int {
 }
 
 // edges are those of one thing that counts, after the instant asked about.
-func (q *question) edges(w policy.Window, f facets, of policy.Upcoming) []policy.Upcoming {
+func (q *question) edges(w policy.Window, f *facets, of policy.Upcoming) []policy.Upcoming {
 	var list []policy.Upcoming
 	edge := func(t policy.Instant) {
 		if t > q.at && t.Finite() {

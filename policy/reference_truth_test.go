@@ -77,7 +77,7 @@ type question struct {
 	purposes     []string          // Q in order: the purpose asked, if one was, comes first
 	at           policy.Instant
 	moments      []moment
-	rules        []rule // by directive, provision
+	rules        []*rule // by directive, provision
 }
 
 // ask puts q to every provision, or says which of its names is unknown.
@@ -104,12 +104,12 @@ func (ref *reference) ask(q policy.Query) (*question, policy.Reason) {
 }
 
 // allRules leaves out only the provisions whose targets facet is TRUE at no instant: they are FALSE in every respect.
-func (q *question) allRules() []rule {
-	var rules []rule
+func (q *question) allRules() []*rule {
+	var rules []*rule
 	for _, d := range q.directives {
 		for _, p := range d.provisions {
-			r := rule{directive: d.Directive, provision: p, window: intersect(p.Selector.Window, d.window)}
-			r.facets = q.facetsOf(p.Selector, r.window)
+			r := &rule{directive: d.Directive, provision: p, window: intersect(p.Selector.Window, d.window)}
+			r.facets = q.facetsOf(&p.Selector, r.window)
 			if r.facets.ever() == policy.False {
 				continue
 			}
@@ -118,8 +118,8 @@ func (q *question) allRules() []rule {
 					continue
 				}
 				own := policy.Window{Start: release.Selector.Window.Start, End: min(release.Selector.Window.End, release.EndTime)}
-				h := hole{release: release, window: intersect(own, r.window)}
-				h.facets = q.facetsOf(release.Selector, h.window)
+				h := &hole{release: release, window: intersect(own, r.window)}
+				h.facets = q.facetsOf(&release.Selector, h.window)
 				r.holes = append(r.holes, h)
 			}
 			rules = append(rules, r)
@@ -152,17 +152,18 @@ func (f *facets) everAt(x int) policy.Truth {
 // ever is TRUE if the targets facet is at some instant.
 func (f *facets) ever() policy.Truth { return slices.Max(f.targetsAt) }
 
-func (q *question) facetsOf(s policy.Selector, clipped policy.Window) facets {
+func (q *question) facetsOf(s *policy.Selector, clipped policy.Window) facets {
 	f := facets{window: truth(clipped.Start <= q.at && q.at < clipped.End)}
-	f.organizations = truth(q.organizationSelected(s.Organizations))
+	f.organizations = truth(q.organizationSelected(&s.Organizations))
 	truths := make([]policy.Truth, 0, len(q.moments)+len(q.purposes))
 	f.targetsAt, f.purposes = truths[:0:len(q.moments)], truths[len(q.moments):len(q.moments)]
 	f.conditions = policy.True
 	for _, c := range s.Conditions {
 		f.conditions = min(f.conditions, q.holds(c))
 	}
-	for _, m := range q.moments {
-		selected := truth(q.targetSelected(s.Targets, m))
+	for i := range q.moments {
+		m := &q.moments[i]
+		selected := truth(q.targetSelected(&s.Targets, m))
 		f.targetsAt = append(f.targetsAt, selected)
 		if m.from <= q.at {
 			f.targets = selected
@@ -187,7 +188,7 @@ func not(t policy.Truth) policy.Truth {
 	return [...]policy.Truth{policy.False: policy.True, policy.Unknown: policy.Unknown, policy.True: policy.False}[t]
 }
 
-func (q *question) organizationSelected(s policy.OrganizationSelector) bool {
+func (q *question) organizationSelected(s *policy.OrganizationSelector) bool {
 	var path, kinds []string
 	for o := q.organization; o != nil; o = q.organizations[o.Parent] {
 		path, kinds = append(path, o.ID), append(kinds, o.Kind)
@@ -200,7 +201,7 @@ func overlap(a, b []string) bool {
 	return slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
 }
 
-func (q *question) targetSelected(s policy.TargetSelector, m moment) bool {
+func (q *question) targetSelected(s *policy.TargetSelector, m *moment) bool {
 	matches := func(t policy.Target) bool {
 		return (t.App == "" || t.App == q.app.ID) && (t.Tag == "" || slices.Contains(q.app.Tags, t.Tag)) &&
 			(t.Vendor == "" || slices.Contains(m.vendors, t.Vendor)) && (t.Country == "" || slices.Contains(m.countries, t.Country))
