@@ -24,7 +24,7 @@ func write(b *strings.Builder, v reflect.Value) {
 	case reflect.Struct:
 		b.WriteString(v.Type().Name() + "{")
 		for i := range v.NumField() {
-			if !v.Field(i).IsZero() {
+			if f := v.Field(i); !f.IsZero() && (f.Kind() != reflect.Slice || f.Len() > 0) {
 				b.WriteString(v.Type().Field(i).Name + ":")
 				write(b, v.Field(i))
 				b.WriteByte(' ')
