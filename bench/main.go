@@ -30,7 +30,7 @@ import (
 
 // settings say how much is measured.
 type settings struct {
-	rounds      int           // each drives both servers
+	rounds      int           // each drives all servers
 	span        time.Duration // of driving one of them
 	callers     int           // at a time, for throughput
 	connections int           // that they share
@@ -53,8 +53,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	}
 	var s settings
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
-	flags.IntVar(&s.rounds, "rounds", 7, "drive both servers so many times")
-	flags.DurationVar(&s.span, "span", 2*time.Second, "drive a server for so long at a time")
+	flags.IntVar(&s.rounds, "rounds", 25, "drive each server so many times")
+	flags.DurationVar(&s.span, "span", 400*time.Millisecond, "drive a server for so long at a time")
 	flags.IntVar(&s.callers, "callers", 32, "callers at a time, for throughput")
 	flags.IntVar(&s.connections, "connections", 4, "connections that they share")
 	flags.IntVar(&s.starts, "starts", 5, "start each server so many times")
