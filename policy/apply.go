@@ -3,7 +3,6 @@ package policy
 import (
 	"fmt"
 	"iter"
-	"slices"
 )
 
 // Apply folds the changes of the entry of that revision into the policy. It does not judge whether they are lawful, only
@@ -45,6 +44,7 @@ type builder struct {
 	seen      map[Key]bool // nil where keys are known to differ
 	puts      [KindStatement + 1][]put
 	deletes   [KindStatement + 1][]Key
+	named     namedRows
 }
 
 // put is a resource to be put and the revision at which it changed.
@@ -157,11 +157,12 @@ func (b *builder) foldStatements() error {
 		if d == none {
 			return &ReferenceError{"directive", Key{Kind: KindDirective, ID: s.Directive}, false}
 		}
+		known := b.statements.number(b.seed, s.Key().name()) != none
 		row := b.statements.reserve(b, s.Key().name())
 		b.statements.put(b, row, s, p.changed)
-		if !slices.Contains(b.rules.at(d).statements, row) {
+		if !known {
 			rule := b.rules.edit(b.edit, d)
-			rule.statements = append(slices.Clip(rule.statements), row)
+			rule.statements = rule.statements.with(b.edit, row)
 		}
 	}
 	return nil

@@ -23,7 +23,8 @@ func (b *builder) foldDirectives() error {
 		}
 		moved = append(moved, touched...)
 	}
-	for _, d := range moved {
+	slices.Sort(moved)
+	for _, d := range slices.Compact(moved) {
 		b.clip(d)
 	}
 	return nil
@@ -43,7 +44,7 @@ func (b *builder) foldDirective(p put) ([]int32, error) {
 	if old != nil {
 		for _, id := range old.Supersedes {
 			if d := b.directives.number(b.seed, id); d != none {
-				b.rules.edit(b.edit, d).successors = without(b.rules.at(d).successors, p.row)
+				b.rules.edit(b.edit, d).successors = &list{b.edit, without(b.rules.at(d).successors.all(), p.row)}
 				touched = append(touched, d)
 			}
 		}
@@ -54,7 +55,7 @@ func (b *builder) foldDirective(p put) ([]int32, error) {
 			return nil, &ReferenceError{"supersedes", Key{Kind: KindDirective, ID: id}, false}
 		}
 		row := b.rules.edit(b.edit, d)
-		row.successors = append(without(row.successors, p.row), p.row)
+		row.successors = row.successors.with(b.edit, p.row)
 		touched = append(touched, d)
 	}
 	return touched, nil
@@ -101,6 +102,7 @@ func (b *builder) foldProvisions(d int32, old, next *Directive, changed Revision
 		b.spareProvisions = append(slices.Clip(b.spareProvisions), row)
 	}
 	b.rules.edit(b.edit, d).provisions = rows
+	b.named = namedRows{}
 	for _, row := range rows {
 		b.indexProvision(row)
 	}
@@ -192,17 +194,37 @@ func (b *builder) addRelease(d int32, r *Release) error {
 }
 
 func (b *builder) provisionRows(d int32, ids []string) ([]int32, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	if b.named.ids == nil || b.named.directive != d {
+		b.named = b.nameRows(d)
+	}
 	var rows []int32
-	list := b.directives.rows.at(d).resource.Provisions
 	for i, id := range ids {
-		at := slices.IndexFunc(list, func(p Provision) bool { return p.ID == id })
-		if at < 0 {
+		row, ok := b.named.ids[id]
+		if !ok {
 			return nil, &InvalidError{fmt.Sprintf("provisions[%d]", i), "the directive has no provision " + strings.ToValidUTF8(id, "")}
 		}
-		rows = append(rows, b.rules.at(d).provisions[at])
+		rows = append(rows, row)
 	}
 	slices.Sort(rows)
 	return rows, nil
+}
+
+// namedRows are the provision rows of one directive by id.
+type namedRows struct {
+	directive int32
+	ids       map[string]int32
+}
+
+func (b *builder) nameRows(d int32) namedRows {
+	rows := b.rules.at(d).provisions
+	named := namedRows{d, make(map[string]int32, len(rows))}
+	for i, p := range b.directives.rows.at(d).resource.Provisions {
+		named.ids[p.ID] = rows[i]
+	}
+	return named
 }
 
 func (b *builder) newHole() int32 {
@@ -228,7 +250,7 @@ func (b *builder) dropRelease(d, row int32) {
 func (b *builder) clip(d int32) {
 	text := b.directives.rows.at(d).resource
 	window := text.Window
-	for _, successor := range b.rules.at(d).successors {
+	for _, successor := range b.rules.at(d).successors.all() {
 		if s := b.directives.rows.at(successor).resource; s.Withdrawal == nil {
 			window.End = min(window.End, s.Window.Start)
 		}

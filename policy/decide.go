@@ -35,6 +35,7 @@ func (s *Snapshot) Decide(r *Resolved) (d Decision) {
 	d.asked = r.asked()
 	w := walk{s: s, r: r, d: &d, app: r.view(), facet: none, bitten: none}
 	w.visitAll()
+	d.findings.settle(s)
 	d.conclude()
 	return d
 }

@@ -18,10 +18,14 @@ func (s *Snapshot) Explain(r *Resolved) Explanation {
 			x.provision(p)
 		}
 	}
-	slices.SortStableFunc(x.out.Upcoming, compareUpcoming)
-	x.out.Considered = x.out.Considered[:min(len(x.out.Considered), MaxConsidered)]
-	x.out.Upcoming = x.out.Upcoming[:min(len(x.out.Upcoming), MaxConsidered)]
+	x.cut()
 	return x.out
+}
+
+// cut keeps the first of the upcoming changes.
+func (x *explainer) cut() {
+	slices.SortFunc(x.out.Upcoming, compareUpcoming)
+	x.out.Upcoming = x.out.Upcoming[:min(len(x.out.Upcoming), MaxConsidered)]
 }
 
 func compareUpcoming(a, b Upcoming) int {
@@ -113,6 +117,9 @@ func (x *explainer) consider(directive, provision, release string, verdicts []ve
 	if least.truth == True {
 		least.facet = ""
 	}
+	if len(x.out.Considered) == MaxConsidered {
+		return // they come in order
+	}
 	x.out.Considered = append(x.out.Considered, Considered{directive, provision, release, least.truth, least.facet})
 }
 
@@ -127,15 +134,20 @@ func (x *explainer) upcoming(sel *selector, window Window, at Upcoming) {
 	for _, end := range []Instant{window.Start, window.End} {
 		if end > x.r.time && end.Finite() {
 			at.Time = end
-			x.out.Upcoming = append(x.out.Upcoming, at)
+			x.foretell(at)
 		}
 	}
-	for t := x.r.time; ; t = at.Time {
-		_, _, at.Time = sel.targets.over(&x.app, t, window)
-		if at.Time == Forever {
-			return
+	for change := range sel.targets.changes(&x.app) {
+		if change > x.r.time && change > window.Start && change < window.End {
+			at.Time = change
+			x.foretell(at)
 		}
-		x.out.Upcoming = append(x.out.Upcoming, at)
+	}
+}
+
+func (x *explainer) foretell(u Upcoming) {
+	if x.out.Upcoming = append(x.out.Upcoming, u); len(x.out.Upcoming) == 64*MaxConsidered {
+		x.cut()
 	}
 }
 

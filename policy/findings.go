@@ -1,6 +1,9 @@
 package policy
 
-import "cmp"
+import (
+	"cmp"
+	"slices"
+)
 
 // sort is what a provision was found to do.
 type sort uint8
@@ -25,8 +28,12 @@ type findings struct {
 	counts [sorts]int32 // all that were added
 	kept   [sorts]int32
 	inline [inlineFindings]finding
-	more   []finding // all kept, once they outgrow inline
+	more   []finding       // all kept, once they outgrow inline
+	late   *[sorts]surplus // of what is kept whole, once that is more than MaxCitations
 }
+
+// surplus is what is kept whole, or what has come late of it: in no order and perhaps twice until it is settled.
+type surplus []finding
 
 // run is what is known of the findings that come out of one ordered list of provisions, by sort: that the last one kept
 // of all is of this list, so that the next one follows it; that the list has come so far that the rest is only counted.
@@ -38,11 +45,12 @@ func (f *findings) add(s *Snapshot, does sort, x finding, from *run) {
 	list, first := f.of(does)
 	i := len(list)
 	if does > undecided {
-		if i = s.searchFindings(list, x); i < 0 {
-			return
+		if i == MaxCitations {
+			f.addLate(does, x)
+		} else if i = s.searchFindings(list, x); i >= 0 {
+			f.counts[does]++
+			f.insert(first+i, does, x)
 		}
-		f.counts[does]++
-		f.insert(first+i, does, x)
 		return
 	}
 	f.counts[does]++
@@ -61,6 +69,29 @@ func (f *findings) add(s *Snapshot, does sort, x finding, from *run) {
 		list[i] = x
 	default:
 		f.insert(first+i, does, x)
+	}
+}
+
+func (f *findings) addLate(does sort, x finding) {
+	if f.late == nil {
+		f.late = new([sorts]surplus)
+	}
+	f.late[does] = append(f.late[does], x)
+}
+
+// settle puts what came late in its place. Nothing is added after it.
+func (f *findings) settle(s *Snapshot) {
+	if f.late == nil {
+		return
+	}
+	for does := released; does < sorts; does++ {
+		if whole := f.late[does]; whole != nil {
+			kept, _ := f.of(does)
+			whole = append(whole, kept...)
+			slices.SortFunc(whole, s.compareFindings)
+			f.late[does] = slices.Compact(whole)
+			f.counts[does] = int32(len(f.late[does]))
+		}
 	}
 }
 
@@ -110,8 +141,11 @@ func (f *findings) of(x sort) (list []finding, first int) {
 	return f.all()[first : first+int(f.kept[x])], first
 }
 
-// list returns what was kept of a sort, in the order of citations.
+// list returns what was kept of a sort, in the order of citations, once it is settled.
 func (f *findings) list(x sort) []finding {
+	if f.late != nil && f.late[x] != nil {
+		return f.late[x]
+	}
 	list, _ := f.of(x)
 	return list
 }

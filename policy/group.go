@@ -2,6 +2,7 @@ package policy
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 )
 
@@ -64,12 +65,11 @@ type membership struct {
 }
 
 func (m *membership) holds(t Instant) bool {
-	for _, w := range m.windows {
-		if w.Contains(t) {
-			return true
-		}
+	if len(m.windows) == 1 {
+		return m.windows[0].Contains(t)
 	}
-	return false
+	i, _ := slices.BinarySearchFunc(m.windows, t, func(w Window, t Instant) int { return cmp.Compare(w.End, t+1) })
+	return i < len(m.windows) && m.windows[i].Contains(t)
 }
 
 // vendorPeriod is a VendorPeriod with the vendor's number.
@@ -276,19 +276,30 @@ func (t *targets) over(a *appView, at Instant, within Window) (now, ever bool, c
 	if t == nil {
 		return true, true, Forever
 	}
-	now = t.match(a, at)
-	ever, change = now, Forever
-	if a.owner == nil || len(a.owner.edges) == 0 {
-		return now, ever, change
-	}
-	before := t.match(a, Beginning)
-	ever = ever || before
-	for _, edge := range a.owner.edges {
-		after := t.match(a, edge)
-		if after != before && edge > at && edge > within.Start && edge < within.End && change == Forever {
-			change = edge
+	now, change = t.match(a, at), Forever
+	ever = now || t.match(a, Beginning)
+	for edge := range t.changes(a) {
+		ever = true
+		if edge > at && edge > within.Start && edge < within.End {
+			return now, ever, edge
 		}
-		before, ever = after, ever || after
 	}
 	return now, ever, change
+}
+
+// changes yields, in order, the instants at which the truth of the facet changes.
+func (t *targets) changes(a *appView) iter.Seq[Instant] {
+	return func(yield func(Instant) bool) {
+		if t == nil || a.owner == nil || len(a.owner.edges) == 0 {
+			return
+		}
+		before := t.match(a, Beginning)
+		for _, edge := range a.owner.edges {
+			after := t.match(a, edge)
+			if after != before && !yield(edge) {
+				return
+			}
+			before = after
+		}
+	}
 }

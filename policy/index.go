@@ -35,6 +35,13 @@ func (l *list) own(e *edit) *list {
 	return &list{e, append(make([]int32, 0, len(rows)+1), rows...)}
 }
 
+// with returns the list with the row added, for e to write.
+func (l *list) with(e *edit, row int32) *list {
+	l = l.own(e)
+	l.rows = append(l.rows, row)
+	return l
+}
+
 // find returns the rows at the place, none of them to be written. The array backs a single row.
 func (x *index) find(p place, single *[1]int32) []int32 {
 	found, ok := x.get(x.hash(p), p)

@@ -73,8 +73,8 @@ type directiveRow struct {
 	window     Window  // in force; empty if withdrawn
 	provisions []int32 // rows, in the order of the text
 	releases   *list   // rows, ordered by release id; carve-outs too; nil if none
-	statements []int32
-	successors []int32 // directives that name it in supersedes
+	statements *list   // rows; nil if none
+	successors *list   // directives that name it in supersedes; nil if none
 	indexed    bool    // its releases are in the index; else they are few and looked at one by one
 	roots      mask    // filter of the roots its indexed releases name
 	firsts     mask    // filter of the groups its indexed releases name

@@ -146,7 +146,7 @@ func (s *Snapshot) Statements(directive string) []*Statement {
 		return nil
 	}
 	var list []*Statement
-	for _, i := range s.rules.at(d).statements {
+	for _, i := range s.rules.at(d).statements.all() {
 		list = append(list, s.statements.rows.at(i).resource)
 	}
 	slices.SortFunc(list, func(a, b *Statement) int { return cmp.Compare(a.ID, b.ID) })
