@@ -169,6 +169,10 @@ func (d *decoder) batch(m *teishiv1.BatchCheckRequest) bool {
 	if !ok {
 		return false
 	}
+	if n > maxQueries { // it will be refused for that: only their number matters, and memory is spared
+		m.Queries = make([]*teishiv1.Query, n)
+		return true
+	}
 	memory := make([]teishiv1.Query, n)
 	m.Queries = make([]*teishiv1.Query, 0, n)
 	for d.rest != "" {

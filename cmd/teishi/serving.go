@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime/debug"
 	"strings"
+	"sync"
 
 	"github.com/teishi-dev/teishi/examples"
 	"github.com/teishi-dev/teishi/policystore"
@@ -44,8 +46,12 @@ func listen(address string) (net.Listener, error) {
 	return l, nil
 }
 
-// serveUntil answers calls to the listener until ctx ends, then drains.
+// serveUntil answers calls to the listener until ctx ends, then drains. What reading the record has left behind is given
+// back to the system meanwhile.
 func serveUntil(ctx context.Context, server *service.Server, listener net.Listener, c serveConfig) error {
+	var tidying sync.WaitGroup
+	tidying.Go(debug.FreeOSMemory)
+	defer tidying.Wait()
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {
