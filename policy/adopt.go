@@ -10,11 +10,12 @@ type Adoption struct {
 	Number        string
 	Title         Text // empty: the original's
 	IssuingOffice string
-	At            Instant // the entry's time
+	At            Instant // of the entry, from which on the copy is to bind
 }
 
 // Adopt issues a copy of what the original only advises, with the carve-outs that concern it: binding, and cut to the
-// adopter's subtree. It is in force from the entry's time, or from when the original is if that is later.
+// adopter's subtree. It is in force from the given instant, or from when the original is if that is later, and no longer
+// than the original is as things stand: what supersedes that ends the copy too.
 func (s *Snapshot) Adopt(a Adoption) ([]Change, error) {
 	original, err := s.standing(a.Directive)
 	if err != nil {
@@ -27,11 +28,12 @@ func (s *Snapshot) Adopt(a Adoption) ([]Change, error) {
 		return nil, &ReferenceError{"authority", Key{Kind: KindOrganization, ID: a.Authority}, false}
 	}
 	_, changed, _ := s.Lookup(original.Key())
+	window := s.DirectiveWindow(original.ID)
 	adopted := &Directive{
 		ID: a.ID, Number: a.Number, Title: a.Title, Authority: a.Authority, IssuingOffice: a.IssuingOffice,
 		Rationale: original.Rationale, Sources: original.Sources,
 		Provisions:  s.cutProvisions(original, a.Authority),
-		Window:      Window{max(a.At, original.Window.Start), original.Window.End},
+		Window:      Window{max(a.At, window.Start), window.End},
 		AdoptedFrom: &AdoptedFrom{original.ID, changed},
 	}
 	if len(a.Title) == 0 {
@@ -41,7 +43,7 @@ func (s *Snapshot) Adopt(a Adoption) ([]Change, error) {
 		return nil, &RuleError{original.ID, "authority", "it advises nobody in the subtree of " + a.Authority}
 	}
 	if adopted.Window.Empty() {
-		return nil, &RuleError{original.ID, "directive", "it has expired"}
+		return nil, &RuleError{original.ID, "directive", "it is in force no longer"}
 	}
 	adopted.CarveOuts = carveOutsOf(original, adopted)
 	return []Change{{Put: adopted}}, nil
@@ -87,10 +89,11 @@ func kept(list []string, keep func(string) bool) []string {
 // carveOutsOf returns the original's carve-outs that name nothing or a provision that the copy has.
 func carveOutsOf(original, adopted *Directive) []Release {
 	var list []Release
+	provisions := provisionIDs(adopted)
 	for _, c := range original.CarveOuts {
 		c.Directive = adopted.ID
 		named := len(c.Provisions)
-		c.Provisions = kept(c.Provisions, func(id string) bool { return provision(adopted, id) != nil })
+		c.Provisions = kept(c.Provisions, func(id string) bool { return provisions[id] })
 		if named == 0 || len(c.Provisions) > 0 {
 			list = append(list, c)
 		}

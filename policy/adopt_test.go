@@ -79,6 +79,17 @@ func TestCommandAdopt(t *testing.T) {
 		changes, err := s.Adopt(a)
 		command(t, s, changes, err, puts(&early)...)
 	})
+	t.Run("of what is superseded later", func(t *testing.T) {
+		s := propose(t, s, puts(&policy.Directive{ID: "revised", Authority: "state", Window: since("2021-06-01"), Supersedes: []string{"guideline"}}))
+		short := *want
+		short.Window.End = on("2021-06-01")
+		changes, err := s.Adopt(adoption)
+		command(t, s, changes, err, puts(&short)...)
+		late := adoption
+		late.At = on("2021-06-01")
+		changes, err = s.Adopt(late)
+		failed(t, "Adopt of what was superseded", changes, err, forbidden("guideline", "directive"))
+	})
 	t.Run("of what does not bind it already", func(t *testing.T) {
 		a := adoption
 		a.Authority = "mic"

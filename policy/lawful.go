@@ -84,6 +84,13 @@ func formed(c Change) error {
 
 // named judges whether everything that a put resource names exists, and is not retired unless it was named before.
 func (d *draft) named(c Change) (err error) {
+	var former map[Key]bool // what it named before, once that is asked
+	before := func(named Key) bool {
+		if former == nil {
+			former = namedBy(d.was(c.Key()))
+		}
+		return former[named]
+	}
 	eachName(c.Put, func(at *field, named Key) {
 		if err != nil {
 			return
@@ -91,19 +98,20 @@ func (d *draft) named(c Change) (err error) {
 		switch r := d.lookup(named); {
 		case r == nil:
 			err = &ReferenceError{at.String(), named, false}
-		case retired(r) && !names(d.was(c.Key()), named):
+		case retired(r) && !before(named):
 			err = &ReferenceError{at.String(), named, true}
 		}
 	})
 	return err
 }
 
-// names reports whether r names the key.
-func names(r Resource, key Key) (yes bool) {
+// namedBy returns the set of what r, if there is one, names.
+func namedBy(r Resource) map[Key]bool {
+	all := make(map[Key]bool)
 	if r != nil {
-		eachName(r, func(_ *field, named Key) { yes = yes || named == key })
+		eachName(r, func(_ *field, named Key) { all[named] = true })
 	}
-	return yes
+	return all
 }
 
 func retired(r Resource) bool {

@@ -7,6 +7,7 @@ import (
 
 func directiveForm(t *Directive) error {
 	var top *field
+	provisions := provisionIDs(t)
 	return firstOf(
 		slug(top.in("id"), t.ID),
 		prose(top.in("number"), t.Number),
@@ -16,13 +17,16 @@ func directiveForm(t *Directive) error {
 		prose(top.in("legal_basis"), t.LegalBasis),
 		prose(top.in("rationale"), t.Rationale),
 		each(top.in("sources"), t.Sources, source),
+		countWithin(top.in("provisions"), len(t.Provisions), 0, MaxProvisions, "provisions"),
 		each(top.in("provisions"), t.Provisions, provisionForm),
 		distinct(top.in("provisions"), "id", len(t.Provisions), func(i int) string { return t.Provisions[i].ID }),
-		each(top.in("carve_outs"), t.CarveOuts, func(at *field, r *Release) error { return carveOutForm(at, r, t) }),
+		each(top.in("carve_outs"), t.CarveOuts, func(at *field, r *Release) error { return carveOutForm(at, r, t.ID, provisions) }),
 		distinct(top.in("carve_outs"), "id", len(t.CarveOuts), func(i int) string { return t.CarveOuts[i].ID }),
 		instant(top.in("effective_time"), t.Window.Start),
 		window(top, "effective_time", "expire_time", t.Window),
+		countWithin(top.in("supersedes"), len(t.Supersedes), 0, MaxSupersedes, "directives"),
 		set(top.in("supersedes"), t.Supersedes, reference),
+		countWithin(top.in("concerns"), len(t.Concerns), 0, MaxConcerns, "concerns"),
 		each(top.in("concerns"), t.Concerns, func(at *field, c *Concern) error { return clause(at, c.ID, c.Text) }),
 		distinct(top.in("concerns"), "id", len(t.Concerns), func(i int) string { return t.Concerns[i].ID }),
 		liftModeForm(top.in("lift_mode"), t),
@@ -33,6 +37,8 @@ func directiveForm(t *Directive) error {
 
 func provisionForm(at *field, p *Provision) error {
 	switch {
+	case !p.Selector.Organizations.Names() && p.Force == Binding:
+		return at.in("selector").in("organizations").wrong("names no organizations: say which are bound")
 	case !p.Selector.Organizations.Names():
 		return at.in("selector").in("organizations").wrong("names no organizations: say which, or all")
 	case !p.Selector.Targets.Names():
@@ -72,6 +78,7 @@ func exemptionRulesForm(at *field, r *ExemptionRules) error {
 		return at.in("longest_duration").wrong("negative")
 	}
 	return firstOf(
+		countWithin(at.in("grounds"), len(r.Grounds), 0, MaxGrounds, "grounds"),
 		each(at.in("grounds"), r.Grounds, func(at *field, g *Ground) error { return clause(at, g.ID, g.Text) }),
 		distinct(at.in("grounds"), "id", len(r.Grounds), func(i int) string { return r.Grounds[i].ID }),
 		known(at.in("approver"), r.Approver, ApproverAuthority, ApproverSubject),
@@ -166,12 +173,13 @@ func (d *draft) leadsTo(from, to string, seen map[string]bool) bool {
 // releasesKept refuses to drop a provision or ground that a lift or exemption names.
 func releasesKept(d *draft, t *Directive) error {
 	was := d.before.Directive(t.ID)
-	if was == nil || !dropsNamed(was, t) {
+	provisions := provisionIDs(t)
+	if was == nil || !dropsNamed(was, t, provisions) {
 		return nil
 	}
 	for _, r := range d.before.Releases(t.ID) {
 		for _, id := range r.Provisions {
-			if provision(t, id) == nil {
+			if !provisions[id] {
 				return &RuleError{t.ID, "provisions", fmt.Sprintf("release %s names its provision %s", r.ID, id)}
 			}
 		}
@@ -182,9 +190,9 @@ func releasesKept(d *draft, t *Directive) error {
 	return nil
 }
 
-// dropsNamed reports whether the next text lacks a provision or ground of the one before.
-func dropsNamed(was, next *Directive) bool {
-	if slices.ContainsFunc(was.Provisions, func(p Provision) bool { return provision(next, p.ID) == nil }) {
+// dropsNamed reports whether the next text, which has the provisions, lacks a provision or ground of the one before.
+func dropsNamed(was, next *Directive, provisions map[string]bool) bool {
+	if slices.ContainsFunc(was.Provisions, func(p Provision) bool { return !provisions[p.ID] }) {
 		return true
 	}
 	return was.ExemptionRules != nil &&
@@ -216,14 +224,13 @@ func concernsKept(d *draft, t *Directive) error {
 	return nil
 }
 
-// provision returns the directive's provision of the id, nil if it has none.
-func provision(t *Directive, id string) *Provision {
+// provisionIDs returns the set of the ids of the directive's provisions.
+func provisionIDs(t *Directive) map[string]bool {
+	ids := make(map[string]bool, len(t.Provisions))
 	for i := range t.Provisions {
-		if t.Provisions[i].ID == id {
-			return &t.Provisions[i]
-		}
+		ids[t.Provisions[i].ID] = true
 	}
-	return nil
+	return ids
 }
 
 // ground returns the ground of the id, nil if the directive lists none.

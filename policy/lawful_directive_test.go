@@ -89,7 +89,9 @@ func TestLawfulProvisions(t *testing.T) {
 	refuse(t, []refusal{
 		{"id no slug", edited(order(), func(d *policy.Directive) { d.Provisions[0].ID = "1." }), invalid("provisions[0].id")},
 		{"id twice", edit(func(p *policy.Provision) { p.ID = "locals" }), invalidAs("provisions[1].id", "twice")},
-		{"no organizations", edit(func(p *policy.Provision) { p.Selector.Organizations.In = nil }), invalidAs(at+"selector.organizations", "names no organizations")},
+		{"no organizations", edit(func(p *policy.Provision) { p.Selector.Organizations.In = nil }), invalidAs(at+"selector.organizations", "names no organizations: say which are bound")},
+		{"no organizations advised", edit(func(p *policy.Provision) { p.Force, p.Selector.Organizations.In = policy.Advisory, nil }),
+			invalidAs(at+"selector.organizations", "names no organizations: say which, or all")},
 		{"kinds alone", edit(func(p *policy.Provision) {
 			p.Selector.Organizations = policy.OrganizationSelector{Kinds: []string{"court"}}
 		}), invalidAs(at+"selector.organizations", "names no organizations")},
@@ -113,6 +115,9 @@ func TestLawfulProvisions(t *testing.T) {
 			forbidden("halt", "provisions[1].selector.organizations.all")},
 	})
 	permit(t, []permission{
+		{"binding the 16th level from the first", edited(order(), func(d *policy.Directive) {
+			d.Authority, d.Provisions[0].Selector.Organizations.In = "o01", []string{"o16"}
+		})},
 		{"advisory beyond its authority's subtree", edit(func(p *policy.Provision) { p.Force, p.Selector.Organizations.In[1] = policy.Advisory, "osaka" })},
 		{"binding the authority itself", edit(func(p *policy.Provision) { p.Selector.Organizations.In[1] = "state" })},
 	})

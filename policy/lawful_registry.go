@@ -30,6 +30,7 @@ func organizationForm(o *Organization) error {
 		slug(top.in("id"), o.ID),
 		texts(top.in("names"), o.Names),
 		optional(top.in("kind"), o.Kind, slug),
+		countWithin(top.in("aliases"), len(o.Aliases), 0, MaxAliases, "aliases"),
 		set(top.in("aliases"), o.Aliases, alias),
 		labels(top.in("labels"), o.Labels),
 	)
@@ -41,10 +42,10 @@ func vendorForm(v *Vendor) error {
 		slug(top.in("id"), v.ID),
 		texts(top.in("names"), v.Names),
 		ownerPeriods(top.in("parents"), v.Parents),
+		periods(top.in("countries"), len(v.Countries), func(i int) Window { return v.Countries[i].Window }),
 		each(top.in("countries"), v.Countries, func(at *field, p *CountryPeriod) error {
 			return country(at.in("country"), p.Country)
 		}),
-		periods(top.in("countries"), len(v.Countries), func(i int) Window { return v.Countries[i].Window }),
 		labels(top.in("labels"), v.Labels),
 	)
 }
@@ -55,7 +56,9 @@ func appForm(a *App) error {
 		slug(top.in("id"), a.ID),
 		texts(top.in("names"), a.Names),
 		ownerPeriods(top.in("ownerships"), a.Ownerships),
+		countWithin(top.in("tags"), len(a.Tags), 0, MaxTags, "tags"),
 		set(top.in("tags"), a.Tags, slug),
+		countWithin(top.in("identifiers"), len(a.Identifiers), 0, MaxIdentifiers, "identifiers"),
 		each(top.in("identifiers"), a.Identifiers, func(at *field, s *string) error { return appIdentifier(at, *s) }),
 		distinct(top.in("identifiers"), "", len(a.Identifiers), func(i int) string { return lowerASCII(a.Identifiers[i]) }),
 		known(top.in("on_stale"), a.OnStale, StaleServe, StaleDeny),
@@ -92,8 +95,11 @@ func ownerPeriods(at *field, list []VendorPeriod) error {
 	return periods(at, len(list), func(i int) Window { return list[i].Window })
 }
 
-// periods checks n periods of which no two may hold one instant.
+// periods checks n periods of which no two may hold one instant. They are few, since who looks one up looks at all.
 func periods(at *field, n int, of func(i int) Window) error {
+	if err := countWithin(at, n, 0, MaxPeriods, "periods"); err != nil {
+		return err
+	}
 	byStart := make([]int, n)
 	for i := range n {
 		if err := window(at.item(i), "start_time", "end_time", of(i)); err != nil {

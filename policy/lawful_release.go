@@ -20,12 +20,12 @@ func releaseForm(r *Release) error {
 	)
 }
 
-// carveOutForm checks a release that is part of the directive's text.
-func carveOutForm(at *field, r *Release, t *Directive) error {
+// carveOutForm checks a release that is part of the text of a directive, which has the provisions.
+func carveOutForm(at *field, r *Release, directive string, provisions map[string]bool) error {
 	switch {
 	case r.Kind != CarveOut:
 		return at.in("kind").wrong("a carve-out is no other kind of release")
-	case r.Directive != t.ID:
+	case r.Directive != directive:
 		return at.in("directive").wrong("a carve-out belongs to the directive it stands in")
 	case r.EndTime != Forever:
 		return at.in("end_time").wrong("a carve-out is not revoked: amend the directive")
@@ -39,8 +39,8 @@ func carveOutForm(at *field, r *Release, t *Directive) error {
 		return err
 	}
 	for i, id := range r.Provisions {
-		if provision(t, id) == nil {
-			return noProvision(at, i, t.ID, id)
+		if !provisions[id] {
+			return noProvision(at, i, directive, id)
 		}
 	}
 	return nil
@@ -142,10 +142,13 @@ func concernLiftID(rev Revision) string { return fmt.Sprintf("%s%d", concernLift
 
 // provisionsThere refuses a release of provisions that its directive does not have.
 func provisionsThere(d *draft, r *Release) error {
-	text := d.directive(r.Directive)
+	if len(r.Provisions) == 0 {
+		return nil
+	}
+	provisions := provisionIDs(d.directive(r.Directive))
 	for i, id := range r.Provisions {
-		if provision(text, id) == nil {
-			return noProvision(nil, i, text.ID, id)
+		if !provisions[id] {
+			return noProvision(nil, i, r.Directive, id)
 		}
 	}
 	return nil

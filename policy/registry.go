@@ -86,6 +86,14 @@ const (
 	MaxAliasLength  = 128
 	MaxIdentLength  = 255 // of an app identifier, scheme included
 	MaxLabels       = 64
+	MaxPeriods      = 64      // of one list: a vendor's parents or countries, an app's ownerships
+	MaxAliases      = 64      // of one organization
+	MaxTags         = 64      // of one app
+	MaxIdentifiers  = 256     // of one app
+	MaxProvisions   = 256     // of one directive; carve-outs are as many as an entry holds
+	MaxConcerns     = 64      // of one directive
+	MaxGrounds      = 64      // of one directive
+	MaxSupersedes   = 64      // by one directive
 	MaxLabelLength  = 256     // characters
 	MaxTextLength   = 8 << 10 // bytes
 	MaxReasonLength = 1 << 10 // bytes

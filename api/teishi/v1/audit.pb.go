@@ -308,7 +308,7 @@ func (x *GetEntryResponse) GetEntry() *AuditEntry {
 	return nil
 }
 
-// Asks whether the log is whole.
+// Asks whether the log is whole. One is answered at a time: others are refused meanwhile, LIMIT_EXCEEDED.
 type VerifyLogRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields

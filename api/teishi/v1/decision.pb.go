@@ -238,9 +238,9 @@ const (
 	Freshness_STATE_UNSPECIFIED Freshness_State = 0
 	// Within the bound.
 	Freshness_STATE_FRESH Freshness_State = 1
-	// Older than the bound; apps that deny when stale are denied.
+	// Older than that, yet answered from as before; the answer is not to be kept.
 	Freshness_STATE_STALE Freshness_State = 2
-	// Too old: ALLOWED is no longer answered.
+	// Too old to be trusted: what would be ALLOWED is answered as the app's `on_stale` says, DENIED or ALLOWED as before.
 	Freshness_STATE_EXPIRED Freshness_State = 3
 )
 

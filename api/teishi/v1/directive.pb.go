@@ -1310,7 +1310,8 @@ type RevokeReleaseRequest struct {
 	Directive string `protobuf:"bytes,1,opt,name=directive,proto3" json:"directive,omitempty"`
 	// The id of the lift or exemption.
 	Release string `protobuf:"bytes,2,opt,name=release,proto3" json:"release,omitempty"`
-	// When it ends, in whole microseconds; at or before its start: it never held. Unset: at the time of the entry.
+	// When it ends, in whole microseconds; at or before its start: it never held. Unset: at the time of the entry,
+	// or by the server's clock where that is earlier.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	// Why this is done, for the audit trail: at most 1 KiB. Required. Example: `Notice of the Ministry, 26 March 2021`.
 	Reason string `protobuf:"bytes,10,opt,name=reason,proto3" json:"reason,omitempty"`

@@ -728,20 +728,21 @@ type Directive struct {
 	Rationale string `protobuf:"bytes,7,opt,name=rationale,proto3" json:"rationale,omitempty"`
 	// Where its text and its history can be read.
 	Sources []*Source `protobuf:"bytes,8,rep,name=sources,proto3" json:"sources,omitempty"`
-	// What it suspends. None: it suspends nothing, and serves as the instrument of releases or to supersede.
+	// What it suspends: at most 256. None: it suspends nothing, and serves as the instrument of releases or to supersede.
 	Provisions []*Provision `protobuf:"bytes,9,rep,name=provisions,proto3" json:"provisions,omitempty"`
 	// The holes that are part of its text: releases of kind CARVE_OUT, changed only by amending.
 	CarveOuts []*Release `protobuf:"bytes,10,rep,name=carve_outs,json=carveOuts,proto3" json:"carve_outs,omitempty"`
 	// What happens when its last open concern is resolved.
 	LiftMode LiftMode `protobuf:"varint,11,opt,name=lift_mode,json=liftMode,proto3,enum=teishi.v1.LiftMode" json:"lift_mode,omitempty"`
-	// The first instant it is in force, in whole microseconds. Unset in IssueDirective: the time of the entry. AmendDirective
-	// and policy files must state it.
+	// The first instant it is in force, in whole microseconds. Unset in IssueDirective: the time of the entry, or the server's
+	// clock where that is earlier, so that it binds at once. AmendDirective and policy files must state it.
 	EffectiveTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=effective_time,json=effectiveTime,proto3" json:"effective_time,omitempty"`
 	// The first instant it is no longer in force; later than `effective_time`. Unset: it has no end of its own.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
-	// Ids of directives that end for good when this one takes effect. Each must be of the same authority or one below it.
+	// Ids of directives that end for good when this one takes effect: at most 64. Each must be of the same authority or one
+	// below it.
 	Supersedes []string `protobuf:"bytes,14,rep,name=supersedes,proto3" json:"supersedes,omitempty"`
-	// Why the suspension exists. Their states are resources of their own and never enter a decision.
+	// Why the suspension exists: at most 64. Their states are resources of their own and never enter a decision.
 	Concerns []*Concern `protobuf:"bytes,15,rep,name=concerns,proto3" json:"concerns,omitempty"`
 	// On what terms exemptions may be granted. Unset: none may.
 	ExemptionRules *ExemptionRules `protobuf:"bytes,16,opt,name=exemption_rules,json=exemptionRules,proto3" json:"exemption_rules,omitempty"`
@@ -1396,7 +1397,7 @@ func (x *Concern) GetText() string {
 // The terms on which exemptions from a directive may be granted.
 type ExemptionRules struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The closed list of grounds.
+	// The closed list of grounds: at most 64.
 	Grounds []*Ground `protobuf:"bytes,1,rep,name=grounds,proto3" json:"grounds,omitempty"`
 	// Who may grant.
 	Approver Approver `protobuf:"varint,2,opt,name=approver,proto3,enum=teishi.v1.Approver" json:"approver,omitempty"`
@@ -1876,7 +1877,7 @@ const file_teishi_v1_instrument_proto_rawDesc = "" +
 	"\x03out\x18\x02 \x03(\tB\\\xbaHY\x92\x01V\x18\x01\"RrP\x18\xff\x012K^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$R\x03out\"\xd0\x01\n" +
 	"\tCondition\x12I\n" +
 	"\tattribute\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\tattribute\x12x\n" +
-	"\x06values\x18\x02 \x03(\tB`\xbaH]\x92\x01Z\b\x01\x10@\x18\x01\"RrP\x18\xff\x012K^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$R\x06values\"\xd4\t\n" +
+	"\x06values\x18\x02 \x03(\tB`\xbaH]\x92\x01Z\b\x01\x10@\x18\x01\"RrP\x18\xff\x012K^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$R\x06values\"\xeb\t\n" +
 	"\tDirective\x12;\n" +
 	"\x02id\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x02id\x12 \n" +
 	"\x06number\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80@R\x06number\x12q\n" +
@@ -1886,9 +1887,9 @@ const file_teishi_v1_instrument_proto_rawDesc = "" +
 	"\vlegal_basis\x18\x06 \x01(\tB\b\xbaH\x05r\x03(\x80@R\n" +
 	"legalBasis\x12&\n" +
 	"\trationale\x18\a \x01(\tB\b\xbaH\x05r\x03(\x80@R\trationale\x12+\n" +
-	"\asources\x18\b \x03(\v2\x11.teishi.v1.SourceR\asources\x124\n" +
+	"\asources\x18\b \x03(\v2\x11.teishi.v1.SourceR\asources\x12?\n" +
 	"\n" +
-	"provisions\x18\t \x03(\v2\x14.teishi.v1.ProvisionR\n" +
+	"provisions\x18\t \x03(\v2\x14.teishi.v1.ProvisionB\t\xbaH\x06\x92\x01\x03\x10\x80\x02R\n" +
 	"provisions\x121\n" +
 	"\n" +
 	"carve_outs\x18\n" +
@@ -1896,11 +1897,11 @@ const file_teishi_v1_instrument_proto_rawDesc = "" +
 	"\tlift_mode\x18\v \x01(\x0e2\x13.teishi.v1.LiftModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\bliftMode\x12e\n" +
 	"\x0eeffective_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\"\xbaH\x1f\xb2\x01\x1c\"\r\b\xff\x82\xd1\xff\xaf\a\x10\xff\x93\xeb\xdc\x032\v\b\x80\x92\xb8Ø\xfe\xff\xff\xff\x01R\reffectiveTime\x12_\n" +
 	"\vexpire_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampB\"\xbaH\x1f\xb2\x01\x1c\"\r\b\xff\x82\xd1\xff\xaf\a\x10\xff\x93\xeb\xdc\x032\v\b\x80\x92\xb8Ø\xfe\xff\xff\xff\x01R\n" +
-	"expireTime\x12R\n" +
+	"expireTime\x12T\n" +
 	"\n" +
-	"supersedes\x18\x0e \x03(\tB2\xbaH/\x92\x01,\x18\x01\"(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\n" +
-	"supersedes\x12.\n" +
-	"\bconcerns\x18\x0f \x03(\v2\x12.teishi.v1.ConcernR\bconcerns\x12B\n" +
+	"supersedes\x18\x0e \x03(\tB4\xbaH1\x92\x01.\x10@\x18\x01\"(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\n" +
+	"supersedes\x128\n" +
+	"\bconcerns\x18\x0f \x03(\v2\x12.teishi.v1.ConcernB\b\xbaH\x05\x92\x01\x02\x10@R\bconcerns\x12B\n" +
 	"\x0fexemption_rules\x18\x10 \x01(\v2\x19.teishi.v1.ExemptionRulesR\x0eexemptionRules\x123\n" +
 	"\twithdrawn\x18\x11 \x01(\v2\x15.teishi.v1.WithdrawalR\twithdrawn\x129\n" +
 	"\fadopted_from\x18\x12 \x01(\v2\x16.teishi.v1.AdoptedFromR\vadoptedFrom\x12\x1a\n" +
@@ -1953,9 +1954,9 @@ const file_teishi_v1_instrument_proto_rawDesc = "" +
 	"\arelease\x18\x04 \x01(\tR\arelease\"d\n" +
 	"\aConcern\x12;\n" +
 	"\x02id\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x02id\x12\x1c\n" +
-	"\x04text\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80@R\x04text\"\xd6\x02\n" +
-	"\x0eExemptionRules\x12+\n" +
-	"\agrounds\x18\x01 \x03(\v2\x11.teishi.v1.GroundR\agrounds\x12;\n" +
+	"\x04text\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80@R\x04text\"\xe0\x02\n" +
+	"\x0eExemptionRules\x125\n" +
+	"\agrounds\x18\x01 \x03(\v2\x11.teishi.v1.GroundB\b\xbaH\x05\x92\x01\x02\x10@R\agrounds\x12;\n" +
 	"\bapprover\x18\x02 \x01(\x0e2\x13.teishi.v1.ApproverB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\bapprover\x12N\n" +
 	"\x10longest_duration\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\x0flongestDuration\x127\n" +

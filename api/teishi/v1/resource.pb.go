@@ -26,13 +26,13 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// What to answer about an app when the policy at hand is stale. An expired policy never answers ALLOWED.
+// What to answer about an app where the answer would be ALLOWED but the policy at hand has expired (Freshness.STATE_EXPIRED).
 type OnStale int32
 
 const (
 	// The same as SERVE.
 	OnStale_ON_STALE_UNSPECIFIED OnStale = 0
-	// Go on answering from the policy at hand, and say that it is stale.
+	// Go on answering from the policy at hand; the answer's freshness says that it has expired.
 	OnStale_ON_STALE_SERVE OnStale = 1
 	// Answer DENIED, with reason STALE_POLICY.
 	OnStale_ON_STALE_DENY OnStale = 2
@@ -92,7 +92,8 @@ type Organization struct {
 	// The organization whose directives bind this one; empty for a root. It must exist and may not make a cycle.
 	Parent string `protobuf:"bytes,4,opt,name=parent,proto3" json:"parent,omitempty"`
 	// Other names it may be asked for by: `scheme:value`, at most 128 characters, each held by one organization. The check
-	// digits of `jis` and `corporate-number` are verified. Examples: `jis:131016`, `corporate-number:7000012050002`.
+	// digits of `jis` and `corporate-number` are verified. At most 64. Examples: `jis:131016`,
+	// `corporate-number:7000012050002`.
 	Aliases []string `protobuf:"bytes,5,rep,name=aliases,proto3" json:"aliases,omitempty"`
 	// Free labels: at most 64, slug to at most 256 characters. They never decide anything.
 	Labels map[string]string `protobuf:"bytes,6,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
@@ -197,10 +198,10 @@ type Vendor struct {
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Display names by language (BCP 47).
 	Names map[string]string `protobuf:"bytes,2,rep,name=names,proto3" json:"names,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Its parent vendors over time. Periods may not overlap, no instant may have a cycle, and at most 16 levels, the root
-	// counted.
+	// Its parent vendors over time: at most 64 periods. They may not overlap, no instant may have a cycle, and at most 16
+	// levels, the root counted.
 	Parents []*VendorPeriod `protobuf:"bytes,3,rep,name=parents,proto3" json:"parents,omitempty"`
-	// The countries it is of over time. Periods may not overlap.
+	// The countries it is of over time: at most 64 periods. They may not overlap.
 	Countries []*CountryPeriod `protobuf:"bytes,4,rep,name=countries,proto3" json:"countries,omitempty"`
 	// Free labels: at most 64, slug to at most 256 characters. They never decide anything.
 	Labels map[string]string `protobuf:"bytes,5,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
@@ -426,16 +427,16 @@ type App struct {
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Display names by language (BCP 47).
 	Names map[string]string `protobuf:"bytes,2,rep,name=names,proto3" json:"names,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Its owners over time. Periods may not overlap: one owner at a time.
+	// Its owners over time: at most 64 periods. They may not overlap: one owner at a time.
 	Ownerships []*Ownership `protobuf:"bytes,3,rep,name=ownerships,proto3" json:"ownerships,omitempty"`
-	// Classes of app that a directive may name. Examples: `sns`, `generative-ai`.
+	// Classes of app that a directive may name: at most 64. Examples: `sns`, `generative-ai`.
 	Tags []string `protobuf:"bytes,4,rep,name=tags,proto3" json:"tags,omitempty"`
 	// What devices and networks call it: `scheme:value`, at most 255 characters, each held by one app. The schemes are
 	// exactly `ios`, `android` and `macos` (bundle ids), `windows` (winget id or package family name) and `domain`
 	// (lower-case A-labels, at least two; a domain means itself and what lies below it, the longest registered one wins).
-	// Compared without regard to ASCII case. Examples: `ios:jp.naver.line`, `domain:line.me`.
+	// Compared without regard to ASCII case. At most 256. Examples: `ios:jp.naver.line`, `domain:line.me`.
 	Identifiers []string `protobuf:"bytes,5,rep,name=identifiers,proto3" json:"identifiers,omitempty"`
-	// What is answered where the answer would be ALLOWED but the policy at hand is too old to be trusted.
+	// What is answered where the answer would be ALLOWED but the policy at hand has expired.
 	OnStale OnStale `protobuf:"varint,6,opt,name=on_stale,json=onStale,proto3,enum=teishi.v1.OnStale" json:"on_stale,omitempty"`
 	// Free labels: at most 64, slug to at most 256 characters. They never decide anything.
 	Labels map[string]string `protobuf:"bytes,7,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
@@ -765,13 +766,13 @@ var File_teishi_v1_resource_proto protoreflect.FileDescriptor
 
 const file_teishi_v1_resource_proto_rawDesc = "" +
 	"\n" +
-	"\x18teishi/v1/resource.proto\x12\tteishi.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc8\x05\n" +
+	"\x18teishi/v1/resource.proto\x12\tteishi.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xca\x05\n" +
 	"\fOrganization\x12;\n" +
 	"\x02id\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x02id\x12t\n" +
 	"\x05names\x18\x02 \x03(\v2\".teishi.v1.Organization.NamesEntryB:\xbaH7\x9a\x014\")r'\x18#2#^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$*\ar\x05\x10\x01(\x80@R\x05names\x12B\n" +
 	"\x04kind\x18\x03 \x01(\tB.\xbaH+\xd8\x01\x01r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x04kind\x12F\n" +
-	"\x06parent\x18\x04 \x01(\tB.\xbaH+\xd8\x01\x01r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x06parent\x12V\n" +
-	"\aaliases\x18\x05 \x03(\tB<\xbaH9\x92\x016\x18\x01\"2r0\x18\x80\x012+^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?:[!-~]+$R\aaliases\x12v\n" +
+	"\x06parent\x18\x04 \x01(\tB.\xbaH+\xd8\x01\x01r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x06parent\x12X\n" +
+	"\aaliases\x18\x05 \x03(\tB>\xbaH;\x92\x018\x10@\x18\x01\"2r0\x18\x80\x012+^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?:[!-~]+$R\aaliases\x12v\n" +
 	"\x06labels\x18\x06 \x03(\v2#.teishi.v1.Organization.LabelsEntryB9\xbaH6\x9a\x013\x10@\"(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$*\x05r\x03\x18\x80\x02R\x06labels\x12\x18\n" +
 	"\aretired\x18\a \x01(\bR\aretired\x12\x1a\n" +
 	"\brevision\x18\b \x01(\x03R\brevision\x1a8\n" +
@@ -781,12 +782,12 @@ const file_teishi_v1_resource_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xbd\x04\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd1\x04\n" +
 	"\x06Vendor\x12;\n" +
 	"\x02id\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x02id\x12n\n" +
-	"\x05names\x18\x02 \x03(\v2\x1c.teishi.v1.Vendor.NamesEntryB:\xbaH7\x9a\x014\")r'\x18#2#^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$*\ar\x05\x10\x01(\x80@R\x05names\x121\n" +
-	"\aparents\x18\x03 \x03(\v2\x17.teishi.v1.VendorPeriodR\aparents\x126\n" +
-	"\tcountries\x18\x04 \x03(\v2\x18.teishi.v1.CountryPeriodR\tcountries\x12p\n" +
+	"\x05names\x18\x02 \x03(\v2\x1c.teishi.v1.Vendor.NamesEntryB:\xbaH7\x9a\x014\")r'\x18#2#^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$*\ar\x05\x10\x01(\x80@R\x05names\x12;\n" +
+	"\aparents\x18\x03 \x03(\v2\x17.teishi.v1.VendorPeriodB\b\xbaH\x05\x92\x01\x02\x10@R\aparents\x12@\n" +
+	"\tcountries\x18\x04 \x03(\v2\x18.teishi.v1.CountryPeriodB\b\xbaH\x05\x92\x01\x02\x10@R\tcountries\x12p\n" +
 	"\x06labels\x18\x05 \x03(\v2\x1d.teishi.v1.Vendor.LabelsEntryB9\xbaH6\x9a\x013\x10@\"(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$*\x05r\x03\x18\x80\x02R\x06labels\x12\x18\n" +
 	"\aretired\x18\x06 \x01(\bR\aretired\x12\x1a\n" +
 	"\brevision\x18\a \x01(\x03R\brevision\x1a8\n" +
@@ -807,15 +808,15 @@ const file_teishi_v1_resource_proto_rawDesc = "" +
 	"^[A-Z]{2}$R\acountry\x12]\n" +
 	"\n" +
 	"start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\"\xbaH\x1f\xb2\x01\x1c\"\r\b\xff\x82\xd1\xff\xaf\a\x10\xff\x93\xeb\xdc\x032\v\b\x80\x92\xb8Ø\xfe\xff\xff\xff\x01R\tstartTime\x12Y\n" +
-	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\"\xbaH\x1f\xb2\x01\x1c\"\r\b\xff\x82\xd1\xff\xaf\a\x10\xff\x93\xeb\xdc\x032\v\b\x80\x92\xb8Ø\xfe\xff\xff\xff\x01R\aendTime\"\xe0\x05\n" +
+	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\"\xbaH\x1f\xb2\x01\x1c\"\r\b\xff\x82\xd1\xff\xaf\a\x10\xff\x93\xeb\xdc\x032\v\b\x80\x92\xb8Ø\xfe\xff\xff\xff\x01R\aendTime\"\xef\x05\n" +
 	"\x03App\x12;\n" +
 	"\x02id\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x02id\x12k\n" +
-	"\x05names\x18\x02 \x03(\v2\x19.teishi.v1.App.NamesEntryB:\xbaH7\x9a\x014\")r'\x18#2#^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$*\ar\x05\x10\x01(\x80@R\x05names\x124\n" +
+	"\x05names\x18\x02 \x03(\v2\x19.teishi.v1.App.NamesEntryB:\xbaH7\x9a\x014\")r'\x18#2#^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$*\ar\x05\x10\x01(\x80@R\x05names\x12>\n" +
 	"\n" +
-	"ownerships\x18\x03 \x03(\v2\x14.teishi.v1.OwnershipR\n" +
-	"ownerships\x12F\n" +
-	"\x04tags\x18\x04 \x03(\tB2\xbaH/\x92\x01,\x18\x01\"(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x04tags\x12^\n" +
-	"\videntifiers\x18\x05 \x03(\tB<\xbaH9\x92\x016\x18\x01\"2r0\x18\xff\x012+^(ios|android|macos|windows|domain):[!-~]+$R\videntifiers\x127\n" +
+	"ownerships\x18\x03 \x03(\v2\x14.teishi.v1.OwnershipB\b\xbaH\x05\x92\x01\x02\x10@R\n" +
+	"ownerships\x12H\n" +
+	"\x04tags\x18\x04 \x03(\tB4\xbaH1\x92\x01.\x10@\x18\x01\"(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x04tags\x12a\n" +
+	"\videntifiers\x18\x05 \x03(\tB?\xbaH<\x92\x019\x10\x80\x02\x18\x01\"2r0\x18\xff\x012+^(ios|android|macos|windows|domain):[!-~]+$R\videntifiers\x127\n" +
 	"\bon_stale\x18\x06 \x01(\x0e2\x12.teishi.v1.OnStaleB\b\xbaH\x05\x82\x01\x02\x10\x01R\aonStale\x12m\n" +
 	"\x06labels\x18\a \x03(\v2\x1a.teishi.v1.App.LabelsEntryB9\xbaH6\x9a\x013\x10@\"(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$*\x05r\x03\x18\x80\x02R\x06labels\x12\x18\n" +
 	"\aretired\x18\b \x01(\bR\aretired\x12\x1a\n" +

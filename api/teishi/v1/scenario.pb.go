@@ -144,7 +144,7 @@ func (x *Scenario) GetExpect() *Expectation {
 	return nil
 }
 
-// What must be answered. A field left out is not compared.
+// What must be answered. A field left out is not compared; a list that is written, if only as `[]`, is: there must be none.
 type Expectation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The outcome.
