@@ -9,7 +9,7 @@ import (
 // The commands below say what an entry must change so that something is done. They look at what is there and fill in what
 // the rules of directives determine; whether the changes are lawful, [Snapshot.Propose] judges. None changes its arguments.
 
-// Issue issues a directive under a new id, in force from the entry's time unless it says from when.
+// Issue issues a directive under a new id, in force from the given instant unless it says from when.
 func (s *Snapshot) Issue(d *Directive, at Instant) ([]Change, error) {
 	if s.Directive(d.ID) != nil {
 		return nil, &ExistsError{d.Key()}

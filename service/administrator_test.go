@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
+	"github.com/teishi-dev/teishi/service"
 )
 
 const question = `organization: "mic" app: "line" purpose: "feedback.opinion" language: "ja-JP"`
@@ -144,4 +145,40 @@ func (h *house) stands(want teishiv1.DirectiveState) *teishiv1.GetDirectiveRespo
 		h.t.Errorf("state = %v, want %v", got.State, want)
 	}
 	return got
+}
+
+// TestClockSetBack writes entries that are ahead of the clock: what suspends binds at once, what resumes use waits.
+func TestClockSetBack(t *testing.T) {
+	clock := time.Now().Add(-time.Hour)
+	h := open(t, func(c *service.Config) { c.Now = func() time.Time { return clock } })
+	h.settle()
+	directive := func(id, force, organizations string) string {
+		return `directive { id: "` + id + `" authority: "mic" provisions { id: "all" force: ` + force + `
+			selector { organizations { ` + organizations + ` } targets { in { app: "line" } } } } } reason: "x"`
+	}
+	do(h, h.directives.IssueDirective, &teishiv1.IssueDirectiveRequest{}, directive("advice", "FORCE_ADVISORY", "all: true"))
+	do(h, h.directives.AdoptDirective, &teishiv1.AdoptDirectiveRequest{}, `directive: "advice" id: "copy" authority: "city" reason: "x"`)
+	h.answers(`organization: "city" app: "line" purpose: "service"`, denied, teishiv1.Reason_REASON_SUSPENDED)
+
+	h.issue()
+	lifted := do(h, h.directives.LiftDirective, &teishiv1.LiftDirectiveRequest{}, `directive: "halt" reason: "x"`)
+	h.answers(question, denied, teishiv1.Reason_REASON_SUSPENDED)
+	clock = lifted.Release.Selector.EffectiveTime.AsTime()
+	resp := h.ask(question)
+	if resp.Outcome != allowed {
+		t.Errorf("once the lift holds, Check = %v, %v, want it allowed", resp.Outcome, resp.Reason)
+	}
+	do(h, h.directives.RevokeRelease, &teishiv1.RevokeReleaseRequest{}, `directive: "halt" release: "`+lifted.Release.Id+`" reason: "x"`)
+	h.answers(question, denied, teishiv1.Reason_REASON_SUSPENDED)
+
+	for _, concern := range []string{"abroad", "transparency"} {
+		do(h, h.directives.ResolveConcern, &teishiv1.ResolveConcernRequest{}, `directive: "halt" concern: "`+concern+`" evidence: "x" reason: "x"`)
+	}
+	h.answers(question, denied, teishiv1.Reason_REASON_SUSPENDED)
+	clock = time.Now()
+	if resp := h.ask(question); resp.Outcome != allowed {
+		t.Errorf("once all concerns are resolved, Check = %v, %v, want it allowed", resp.Outcome, resp.Reason)
+	}
+	do(h, h.directives.ReopenConcern, &teishiv1.ReopenConcernRequest{}, `directive: "halt" concern: "abroad" reason: "x"`)
+	h.answers(question, denied, teishiv1.Reason_REASON_SUSPENDED)
 }

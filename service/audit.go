@@ -2,8 +2,10 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 
 	"google.golang.org/protobuf/proto"
 
@@ -16,6 +18,7 @@ import (
 type auditServer struct {
 	teishiv1.UnsafeAuditServiceServer
 	*Server
+	verifying sync.Mutex // held while the log is verified, which reads all of it
 }
 
 // ListEntries returns entries by revision. Its pages end where the record did when the first was asked for.
@@ -85,8 +88,15 @@ func (a *auditServer) GetEntry(ctx context.Context, req *teishiv1.GetEntryReques
 	return &teishiv1.GetEntryResponse{Entry: auditEntry(&batch[0])}, nil
 }
 
-// VerifyLog reads the whole log and checks it.
+// errVerifying says that the log is being verified for another caller.
+var errVerifying = errors.New("the log is being verified for another caller")
+
+// VerifyLog reads the whole log and checks it, for one caller at a time.
 func (a *auditServer) VerifyLog(ctx context.Context, _ *teishiv1.VerifyLogRequest) (*teishiv1.VerifyLogResponse, error) {
+	if !a.verifying.TryLock() {
+		return nil, errVerifying
+	}
+	defer a.verifying.Unlock()
 	v, err := policystore.Verify(ctx, a.log, a.domain, nil)
 	if err != nil {
 		return nil, err

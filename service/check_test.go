@@ -30,6 +30,9 @@ func TestBadQuestion(t *testing.T) {
 		{`organization: "mic"`, "app"},
 		{`app: "line" organization: "` + strings.Repeat("o", 129) + `"`, "organization"},
 		{`organization: "mic" app: "` + strings.Repeat("a", 256) + `"`, "app"},
+		{`organization: "mic" app: "ios:` + strings.Repeat("a", 251) + `."`, "app"},
+		{`organization: "mic" app: "domain:` + strings.Repeat("a.", 123) + `aaa."`, "app"},
+		{`organization: "mic" app: "domain:` + strings.Repeat("a.", 124) + `.."`, "app"},
 		{ok + `purpose: "` + strings.Repeat("p", 256) + `"`, "purpose"},
 		{ok + many.String(), "attributes"},
 		{ok + `at { seconds: 253402300800 }`, "at"},
@@ -50,6 +53,11 @@ func TestBadQuestion(t *testing.T) {
 		refused(h, h.decisions.Check, &teishiv1.CheckRequest{}, c.question, invalid(c.field))
 	}
 	h.answers(`organization: "mic" app: "`+strings.Repeat("漢", 255)+`"`, denied, teishiv1.Reason_REASON_UNKNOWN_APP)
+	longest := "domain:" + strings.Repeat("a.", 123) + "aa"
+	do(h, h.registry.PutApp, &teishiv1.PutAppRequest{}, `app { id: "longest" identifiers: "`+longest+`" } reason: "x"`)
+	for _, dot := range []string{"", ".", "。"} {
+		h.answers(`organization: "mic" app: "`+longest+dot+`"`, allowed, teishiv1.Reason_REASON_NO_DIRECTIVE)
+	}
 	refused(h, h.decisions.Check, &teishiv1.CheckRequest{}, ok+`as_of_revision: 999`, problem{codes.NotFound, "RESOURCE_NOT_FOUND", "as_of_revision"})
 	refused(h, h.decisions.Check, &teishiv1.CheckRequest{}, ok+`as_of_time { seconds: 9 }`, problem{codes.NotFound, "RESOURCE_NOT_FOUND", "as_of_time"})
 	refused(h, h.decisions.Check, &teishiv1.CheckRequest{}, ok+`max_staleness { }`, problem{code: codes.Unavailable, reason: "TOO_STALE"})

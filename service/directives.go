@@ -26,7 +26,7 @@ func (d *directiveServer) IssueDirective(ctx context.Context, req *teishiv1.Issu
 		method:  teishiv1.DirectiveService_IssueDirective_FullMethodName,
 		request: req,
 		subject: about(text.Key()),
-		command: func(d *draft) ([]policy.Change, error) { return d.Issue(text, d.at) },
+		command: func(d *draft) ([]policy.Change, error) { return d.Issue(text, d.binds) },
 		place:   beneath("directive"),
 	})
 	if err != nil {
@@ -94,7 +94,7 @@ func (d *directiveServer) AdoptDirective(ctx context.Context, req *teishiv1.Adop
 				Number:        req.Number,
 				Title:         req.Title,
 				IssuingOffice: req.IssuingOffice,
-				At:            d.at,
+				At:            d.binds,
 			})
 		},
 		place: asIs,

@@ -79,6 +79,9 @@ var table = []row{
 		return fault{code: codes.ResourceExhausted, reason: teishiv1.ErrorReason_ERROR_REASON_LIMIT_EXCEEDED, problem: e.Error(),
 			metadata: map[string]string{"limit": strconv.Itoa(e.Limit)}}
 	}),
+	is(errVerifying, fault{code: codes.ResourceExhausted, reason: teishiv1.ErrorReason_ERROR_REASON_LIMIT_EXCEEDED,
+		problem: "the log is being verified for another caller, one at a time: try again later", retry: verifyRetry,
+		metadata: map[string]string{"limit": "1"}}),
 
 	as(func(e *policystore.OutcomeUnknownError) fault {
 		return unavailable(teishiv1.ErrorReason_ERROR_REASON_OUTCOME_UNKNOWN,
@@ -103,6 +106,9 @@ var table = []row{
 	is(context.DeadlineExceeded, fault{code: codes.DeadlineExceeded, problem: "the deadline passed"}),
 	is(context.Canceled, fault{code: codes.Canceled, problem: "the caller went away"}),
 }
+
+// verifyRetry is after what time a caller may try again whose VerifyLog was refused: it takes minutes where the log is long.
+const verifyRetry = 10 * time.Second
 
 var noStore = unavailable(teishiv1.ErrorReason_ERROR_REASON_STORE_UNAVAILABLE, "the record is not at hand; nothing was written")
 

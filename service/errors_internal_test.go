@@ -83,6 +83,7 @@ func TestTable(t *testing.T) {
 		{&policystore.EntryTooLargeError{Size: 9, Fit: 3}, "ResourceExhausted ENTRY_TOO_LARGE size=9 limit=1048576 fit=3"},
 		{&messageSizeError{9, 8}, "ResourceExhausted MESSAGE_TOO_LARGE size=9 limit=8"},
 		{&policy.LimitError{What: "purposes", Limit: 256}, "ResourceExhausted LIMIT_EXCEEDED limit=256"},
+		{errVerifying, "ResourceExhausted LIMIT_EXCEEDED limit=1 retry 10s"},
 		{&policystore.OutcomeUnknownError{RequestID: "r", Err: fmt.Errorf("%w: %w", policystore.ErrFull, context.DeadlineExceeded)}, "Unavailable OUTCOME_UNKNOWN request_id=r retry 1s"},
 		{policystore.ErrFull, "ResourceExhausted STORE_FULL"},
 		{&policystore.NotReachedError{Wanted: 9, Applied: policystore.Position{Revision: 7}, Head: policystore.Position{Revision: 8}}, "Unavailable REVISION_NOT_REACHED applied_revision=7 known_revision=8 retry 1s"},

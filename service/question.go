@@ -127,7 +127,7 @@ func queryOf(organization, app, purpose string, attributes map[string]string, at
 	if err := named("organization", organization, maxOrganization); err != nil {
 		return q, err
 	}
-	if err := named("app", app, maxApp); err != nil {
+	if err := named("app", counted(app), maxApp); err != nil {
 		return q, err
 	}
 	switch {
@@ -149,6 +149,19 @@ func named(field, name string, most int) error {
 	return nil
 }
 
+// counted returns what of an app is counted: a domain loses its trailing dot first, in any of the forms in which IDNA reads one.
+func counted(app string) string {
+	if len(app) <= maxApp || !hasDomainScheme(app) {
+		return app
+	}
+	for _, dot := range [...]string{".", "。", "．", "｡"} {
+		if bare, cut := strings.CutSuffix(app, dot); cut {
+			return bare
+		}
+	}
+	return app
+}
+
 func tooLong(field string, most int) error {
 	return &policy.InvalidError{Field: field, Problem: fmt.Sprintf("longer than %d characters", most)}
 }
@@ -161,7 +174,7 @@ var labels = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.Transitional(fa
 
 // ascii returns the app with a domain in A-labels. One that cannot be converted stays as it is: there is no such app.
 func ascii(app string) string {
-	if len(app) <= len(domainScheme) || !beyondASCII(app) || !strings.EqualFold(app[:len(domainScheme)], domainScheme) {
+	if !beyondASCII(app) || !hasDomainScheme(app) {
 		return app
 	}
 	converted, err := labels.ToASCII(app[len(domainScheme):])
@@ -169,6 +182,10 @@ func ascii(app string) string {
 		return app
 	}
 	return domainScheme + converted
+}
+
+func hasDomainScheme(app string) bool {
+	return len(app) > len(domainScheme) && strings.EqualFold(app[:len(domainScheme)], domainScheme)
 }
 
 func beyondASCII(s string) bool {

@@ -97,7 +97,7 @@ func (d *directiveServer) RevokeRelease(ctx context.Context, req *teishiv1.Revok
 		subject: about(key),
 		command: func(d *draft) ([]policy.Change, error) {
 			if end == policy.Forever {
-				return d.Revoke(req.Directive, req.Release, d.at)
+				return d.Revoke(req.Directive, req.Release, d.binds)
 			}
 			return d.Revoke(req.Directive, req.Release, end)
 		},

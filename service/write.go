@@ -27,6 +27,7 @@ type writeRequest interface {
 type draft struct {
 	policystore.View
 	at       policy.Instant  // the entry's time
+	binds    policy.Instant  // from when on what suspends is to bind, where the caller leaves it open
 	revision policy.Revision // the entry's
 }
 
@@ -81,7 +82,7 @@ func (s *Server) write(ctx context.Context, w write) (written, error) {
 			if err := expect(&v, w.request, w.subject(rev)); err != nil {
 				return nil, err
 			}
-			return w.command(&draft{v, at, rev})
+			return w.command(&draft{v, at, s.atOnce(at), rev})
 		},
 	})
 	if err != nil {
@@ -95,6 +96,12 @@ func (s *Server) write(ctx context.Context, w write) (written, error) {
 	done.epoch, done.changed = e.Epoch, e.Revision
 	done.changes, err = e.Changes()
 	return done, err
+}
+
+// atOnce returns the instant from which on a suspension bites at once, in an entry of that time. After the clock was set back
+// entries are ahead of it, and questions are asked for what it says now. What resumes use waits for the entry's time.
+func (s *Server) atOnce(at policy.Instant) policy.Instant {
+	return min(at, policy.InstantOf(s.now()))
 }
 
 // method returns the name of a method as entries and log lines have it: without the slash it begins with.
