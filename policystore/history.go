@@ -114,31 +114,17 @@ func (h *History) nearest(ctx context.Context, at policy.Revision) (fold, error)
 			kept = f
 		}
 	}
-	c, err := h.checkpoint(ctx, at)
-	if err != nil || c.Position.Revision <= kept.position.Revision || c.Position.Revision > at {
-		return kept, err
+	if kept.position.Revision == at {
+		return kept, nil
 	}
-	f, err := c.restore(h.domain)
-	if err != nil {
-		return kept, nil // the entries say the same
+	f, _, err := restoreNewest(ctx, h.log, h.domain, kept.position, at)
+	if err != nil || f.position.Revision == 0 {
+		return kept, err // of a checkpoint that is refused the entries say the same
 	}
-	if err := h.placed(ctx, c.Position); err != nil {
+	if err := h.placed(ctx, f.position); err != nil {
 		return kept, err
 	}
 	return f, nil
-}
-
-// checkpoint returns the newest one stored at or before the revision, as far as the log can tell; zero if there is none.
-func (h *History) checkpoint(ctx context.Context, at policy.Revision) (Checkpoint, error) {
-	find := func() (Checkpoint, error) { return h.log.Checkpoint(ctx) }
-	if archive, ok := h.log.(Archive); ok {
-		find = func() (Checkpoint, error) { return archive.CheckpointAt(ctx, at) }
-	}
-	c, err := find()
-	if errors.Is(err, ErrNotFound) {
-		return Checkpoint{}, nil
-	}
-	return c, err
 }
 
 // placed reports as an error that the record has another entry at the place of a checkpoint.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -35,8 +36,8 @@ type Replica struct {
 	proofs   proofs
 	refusing bool  // the last head proof proved nothing
 	proven   bool  // fresh is closed
-	restored bool  // the checkpoint was looked at
-	refused  error // what was wrong with it; nil if it was not refused
+	restored bool  // the checkpoints were looked at
+	refused  error // what was wrong with the newest; nil unless all were refused
 }
 
 // NewReplica returns a replica that has nothing until Run follows the source.
@@ -134,28 +135,28 @@ func (r *Replica) follow(ctx context.Context) error {
 	return errors.New("the source ended")
 }
 
-// restore goes on from the source's checkpoint, at the start and whenever there is no other way. One that does not verify
-// is not used: what it stands for is folded again from the entries, as far as there are any.
+// restore goes on from the source's checkpoint, at the start and whenever there is no other way. A checkpoint is a copy: one
+// that does not verify or cannot be read is not used. An older one is, or what it stands for is folded again from the
+// entries, as far as there are any.
 func (r *Replica) restore(ctx context.Context) error {
 	if r.restored {
 		return nil
 	}
-	c, err := r.source.Checkpoint(ctx)
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return fmt.Errorf("read the checkpoint: %w", err)
+	began := time.Now()
+	f, refused, err := restoreNewest(ctx, r.source, r.domain, r.current.position, math.MaxInt64)
+	if err != nil {
+		return err
 	}
 	r.restored = true
-	if err != nil || later(r.current.position, c.Position) == r.current.position {
-		return nil
-	}
-	began := time.Now()
-	f, err := c.restore(r.domain)
-	if err != nil {
-		if r.refused != nil {
-			return &refusal{fmt.Errorf("no way on but a checkpoint that is refused: %w", err)}
+	found := f.position.Revision > 0
+	if refused != nil {
+		if !found && r.refused != nil {
+			return &refusal{fmt.Errorf("no way on but a checkpoint that is refused: %w", refused)}
 		}
-		r.refused = err
-		r.logger.Error("the checkpoint is refused; reading the entries instead", slog.Any("error", err))
+		r.logger.Error("a checkpoint is refused; reading an older one or the entries instead", slog.Any("error", refused))
+	}
+	if !found {
+		r.refused = refused
 		return nil
 	}
 	r.current.fold, r.refused = f, nil

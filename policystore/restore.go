@@ -1,8 +1,10 @@
 package policystore
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"iter"
 	"runtime"
@@ -39,6 +41,56 @@ func (c *Checkpoint) restore(domain string) (fold, error) {
 		return fold{}, fmt.Errorf("checkpoint at %d: %w", c.Position.Revision, err)
 	}
 	return fold{domain, snapshot, c.Position, c.Time}, nil
+}
+
+// damaged reports whether an error is of what was read, rather than of reading it.
+func damaged(err error) bool { return errors.Is(err, ErrBroken) || errors.Is(err, ErrFormat) }
+
+// storedAt yields the checkpoints at or before the revision, the newest first, as far as the source can tell. One that is
+// damaged comes with what is wrong with it, and with no place if that cannot be told; any other error is the last pair.
+func storedAt(ctx context.Context, source Source, at policy.Revision) iter.Seq2[Checkpoint, error] {
+	return func(yield func(Checkpoint, error) bool) {
+		for at > 0 {
+			c, err := checkpointAt(ctx, source, at)
+			if errors.Is(err, ErrNotFound) || !yield(c, err) || err != nil && !damaged(err) {
+				return
+			}
+			at = max(1, min(at, c.Position.Revision)) - 1
+		}
+	}
+}
+
+func checkpointAt(ctx context.Context, source Source, at policy.Revision) (c Checkpoint, err error) {
+	if archive, ok := source.(Archive); ok {
+		c, err = archive.CheckpointAt(ctx, at)
+	} else if c, err = source.Checkpoint(ctx); err == nil && c.Position.Revision > at {
+		return Checkpoint{}, ErrNotFound
+	}
+	if err == nil && c.Position.Revision < 1 {
+		err = fmt.Errorf("a checkpoint at %d: %w", c.Position.Revision, ErrBroken)
+	}
+	return c, err
+}
+
+// restoreNewest returns the state that the newest checkpoint holds which verifies, of those after one place and at or
+// before a revision; one before birth if there is none. Refused is what is wrong with the newest.
+func restoreNewest(ctx context.Context, source Source, domain string, after Position, at policy.Revision) (f fold, refused, err error) {
+	for c, err := range storedAt(ctx, source, at) {
+		switch {
+		case err != nil && !damaged(err):
+			return born(domain), refused, fmt.Errorf("read the checkpoint: %w", err)
+		case err == nil && later(after, c.Position) == after:
+			return born(domain), refused, nil
+		case err == nil:
+			if f, err = c.restore(domain); err == nil {
+				return f, refused, nil
+			}
+		}
+		if refused == nil {
+			refused = err
+		}
+	}
+	return born(domain), refused, nil
 }
 
 // piece is what one chunk holds.

@@ -25,7 +25,8 @@ type Event struct {
 
 // Source is anything that can be followed.
 type Source interface {
-	// Checkpoint returns the newest stored state, not yet trusted: a Replica verifies it. ErrNotFound if there is none.
+	// Checkpoint returns the newest stored state, not yet trusted: a Replica verifies it. ErrNotFound if there is none,
+	// ErrBroken or ErrFormat, with its revision if that can be told, if it cannot be read.
 	Checkpoint(ctx context.Context) (Checkpoint, error)
 	// Tail yields the entries after p without a gap, and head proofs between them, the first of them at once and then every
 	// second, blocking until ctx ends. An error is the last pair: ErrCompacted or ErrEpoch (take a checkpoint), ErrDiverged
@@ -52,7 +53,7 @@ type Log interface {
 
 // An Archive is a Log that keeps former checkpoints, which make answers from the past cheap.
 type Archive interface {
-	// CheckpointAt returns the newest checkpoint at or before the revision, or ErrNotFound.
+	// CheckpointAt returns the newest checkpoint at or before the revision; its errors are those of Checkpoint.
 	CheckpointAt(ctx context.Context, at policy.Revision) (Checkpoint, error)
 	// StoreCheckpoint keeps the checkpoint and drops those that are no longer needed.
 	StoreCheckpoint(ctx context.Context, c Checkpoint) error

@@ -4,22 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 
 	"github.com/teishi-dev/teishi/policy"
 )
 
 // Verification is what reading a whole record found.
 type Verification struct {
-	Head        Position // of the last entry that verifies
-	Entries     int64    // how many verify
-	BadRevision policy.Revision
-	Problem     string // with the entry at BadRevision; empty if all verify
+	Head        Position        // of the last entry that verifies
+	Entries     int64           // how many verify
+	BadRevision policy.Revision // of the first entry that does not; 0 if all do
+	Problem     string          // with that entry or, if all verify, with a checkpoint; empty if there is none
 }
 
 // Verify reads the record from birth and checks every link, hash, time and format, that every entry is found by its
 // request id, that the entries fold, and that the stored checkpoints say what the fold says. It stops at the first entry
-// that does not verify. A record cut short verifies: compare Head with one kept elsewhere. Progress, which may be nil, is
-// called now and then with the revision reached. An error says that the record could not be read.
+// that does not verify, or that a checkpoint contradicts; a checkpoint that is damaged in itself is a problem and no more.
+// A record cut short verifies: compare Head with one kept elsewhere. The record may be written meanwhile. Progress, which
+// may be nil, is called now and then with the revision reached. An error says that the record could not be read.
 func Verify(ctx context.Context, log Log, domain string, progress func(policy.Revision)) (Verification, error) {
 	v := verifier{log: log, fold: born(domain)}
 	if err := v.checkpoints(ctx); err != nil {
@@ -34,7 +37,7 @@ func Verify(ctx context.Context, log Log, domain string, progress func(policy.Re
 			return v.result(), fmt.Errorf("read from entry %d: %w", v.fold.position.Revision+1, err)
 		}
 		if len(entries) == 0 {
-			return v.end()
+			return v.end(ctx)
 		}
 		for i := range entries {
 			if err := v.entry(ctx, &entries[i]); err != nil {
@@ -51,6 +54,7 @@ type verifier struct {
 	log    Log
 	fold   fold
 	stored []policy.Revision // of the checkpoints that are yet to come, the next last
+	noted  string            // what is wrong with the first checkpoint that is damaged
 }
 
 // A finding is a problem of the record, rather than of reading it.
@@ -79,19 +83,17 @@ func (v *verifier) entry(ctx context.Context, e *Entry) error {
 
 // checkpoints lists where the stored checkpoints are, the first last.
 func (v *verifier) checkpoints(ctx context.Context) error {
-	archive, _ := v.log.(Archive)
-	c, err := v.log.Checkpoint(ctx)
-	for err == nil {
-		v.stored = append(v.stored, c.Position.Revision)
-		if archive == nil {
-			return nil
+	for c, err := range storedAt(ctx, v.log, math.MaxInt64) {
+		switch {
+		case err == nil:
+			v.stored = append(v.stored, c.Position.Revision)
+		case damaged(err):
+			v.note(c.Position.Revision, err)
+		default:
+			return fmt.Errorf("read the checkpoints: %w", err)
 		}
-		c, err = archive.CheckpointAt(ctx, c.Position.Revision-1)
 	}
-	if errors.Is(err, ErrNotFound) {
-		return nil
-	}
-	return fmt.Errorf("read the checkpoints: %w", err)
+	return nil
 }
 
 // checkpoint compares the fold with the checkpoint stored at its position, if there is one.
@@ -101,14 +103,37 @@ func (v *verifier) checkpoint(ctx context.Context, f fold) error {
 		return nil
 	}
 	v.stored = v.stored[:last]
-	c, err := v.log.Checkpoint(ctx)
-	if archive, ok := v.log.(Archive); ok && err == nil {
-		c, err = archive.CheckpointAt(ctx, f.position.Revision)
+	c, err := v.whole(ctx, f.position.Revision)
+	if c == nil || err != nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("read the checkpoint at %d: %w", f.position.Revision, err)
+	return compare(c, f)
+}
+
+// whole returns the checkpoint at the revision, and none if it is damaged, which is noted, or was dropped by whoever writes
+// the record.
+func (v *verifier) whole(ctx context.Context, at policy.Revision) (*Checkpoint, error) {
+	c, err := checkpointAt(ctx, v.log, at)
+	if errors.Is(err, ErrNotFound) || err == nil && c.Position.Revision != at {
+		return nil, nil
 	}
-	return compare(&c, f)
+	if err == nil && c.FoldVersion == FoldVersion {
+		_, err = c.decode()
+	}
+	switch {
+	case err == nil:
+		return &c, nil
+	case damaged(err):
+		v.note(at, err)
+		return nil, nil
+	}
+	return nil, fmt.Errorf("read the checkpoint at %d: %w", at, err)
+}
+
+func (v *verifier) note(at policy.Revision, err error) {
+	if v.noted == "" {
+		v.noted = fmt.Sprintf("the checkpoint at %d does not verify, and is not used: %v", at, err)
+	}
 }
 
 func compare(c *Checkpoint, f fold) error {
@@ -117,9 +142,6 @@ func compare(c *Checkpoint, f fold) error {
 	}
 	if c.FoldVersion != FoldVersion {
 		return nil
-	}
-	if _, err := c.decode(); err != nil {
-		return &finding{fmt.Sprintf("the checkpoint at %s does not verify: %v", c.Position, err)}
 	}
 	state, err := StateHash(f.domain, View{Snapshot: f.snapshot, Position: f.position, Time: f.time})
 	if err != nil {
@@ -132,16 +154,21 @@ func compare(c *Checkpoint, f fold) error {
 }
 
 // end judges what is left when the entries are.
-func (v *verifier) end() (Verification, error) {
-	if len(v.stored) > 0 {
-		at := v.stored[len(v.stored)-1]
-		return v.bad(&finding{fmt.Sprintf("there is a checkpoint at %d, and the entries up to it are gone", at)})
+func (v *verifier) end(ctx context.Context) (Verification, error) {
+	for _, at := range slices.Backward(v.stored) {
+		c, err := v.whole(ctx, at)
+		if err != nil {
+			return v.result(), err
+		}
+		if c != nil {
+			return v.bad(&finding{fmt.Sprintf("there is a checkpoint at %d, and the entries up to it are gone", at)})
+		}
 	}
 	return v.result(), nil
 }
 
 func (v *verifier) result() Verification {
-	return Verification{Head: v.fold.position, Entries: int64(v.fold.position.Revision)}
+	return Verification{Head: v.fold.position, Entries: int64(v.fold.position.Revision), Problem: v.noted}
 }
 
 func (v *verifier) bad(err error) (Verification, error) {

@@ -64,6 +64,9 @@ func (p *program) verify(ctx context.Context, file, domain string) (err error) {
 	if v.BadRevision != 0 {
 		return fmt.Errorf("%s: the entry at revision %d does not verify: %s\nthe %d entries before it do", file, v.BadRevision, v.Problem, v.Entries)
 	}
+	if v.Problem != "" {
+		return fmt.Errorf("%s: every entry verifies, up to revision %d, and %s", file, v.Head.Revision, v.Problem)
+	}
 	_, err = fmt.Fprintf(p.stdout, "%s: every entry verifies, up to revision %d of epoch %d, hash %s\n",
 		file, v.Head.Revision, v.Head.Epoch, base64.StdEncoding.EncodeToString(v.Head.Hash[:]))
 	return err

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"math"
 
@@ -17,30 +18,47 @@ const keepApart = 20_000
 const (
 	readCheckpoint = `SELECT revision, epoch, hash, time, fold_version, state_hash, body FROM checkpoints
 WHERE revision <= ? ORDER BY revision DESC LIMIT 1`
+	findCheckpoint  = `SELECT revision FROM checkpoints WHERE revision <= ? ORDER BY revision DESC LIMIT 1`
 	storeCheckpoint = `INSERT OR REPLACE INTO checkpoints (revision, epoch, hash, time, fold_version, state_hash, body)
 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE EXISTS (SELECT 1 FROM entries WHERE revision = ?1 AND epoch = ?2 AND hash = ?3)`
 	listCheckpoints = `SELECT revision FROM checkpoints ORDER BY revision DESC`
 	dropCheckpoint  = `DELETE FROM checkpoints WHERE revision = ?`
 )
 
-// Checkpoint returns the newest checkpoint, or policystore.ErrNotFound.
+// Checkpoint returns the newest checkpoint; its errors are those of CheckpointAt.
 func (l *Log) Checkpoint(ctx context.Context) (policystore.Checkpoint, error) {
 	return l.CheckpointAt(ctx, math.MaxInt64)
 }
 
-// CheckpointAt returns the newest checkpoint at or before the revision, or policystore.ErrNotFound.
+// CheckpointAt returns the newest checkpoint at or before the revision, or policystore.ErrNotFound. One that is damaged is
+// policystore.ErrBroken, and what is returned has its revision.
 func (l *Log) CheckpointAt(ctx context.Context, at policy.Revision) (policystore.Checkpoint, error) {
+	c, err := l.readCheckpoint(ctx, at)
+	if err == nil {
+		return c, nil
+	}
+	err = l.explain(err)
+	if errors.Is(err, policystore.ErrBroken) { // where it is may still be read, if what it holds may not
+		if unread := l.reader.QueryRowContext(ctx, findCheckpoint, at).Scan(&c.Position.Revision); unread != nil {
+			err = errors.Join(err, l.explain(unread))
+		}
+	}
+	return c, fmt.Errorf("read the checkpoint: %w", err)
+}
+
+func (l *Log) readCheckpoint(ctx context.Context, at policy.Revision) (policystore.Checkpoint, error) {
 	c := policystore.Checkpoint{Domain: l.domain}
 	var hash, stateHash []byte
+	var fold int64
 	err := l.reader.QueryRowContext(ctx, readCheckpoint, at).Scan(
-		&c.Position.Revision, &c.Position.Epoch, &hash, &c.Time, &c.FoldVersion, &stateHash, &c.Body)
-	if err == nil {
-		err = hashes(hash, &c.Position.Hash, stateHash, &c.StateHash)
-	}
+		&c.Position.Revision, &c.Position.Epoch, &hash, &c.Time, &fold, &stateHash, &c.Body)
 	if err != nil {
-		return c, fmt.Errorf("read the checkpoint: %w", l.explain(err))
+		return c, err
 	}
-	return c, nil
+	if c.FoldVersion = int32(fold); int64(c.FoldVersion) != fold {
+		return c, fmt.Errorf("a fold version of %d: %w", fold, policystore.ErrBroken)
+	}
+	return c, hashes(hash, &c.Position.Hash, stateHash, &c.StateHash)
 }
 
 // StoreCheckpoint stores the checkpoint and drops those no longer kept. One of another record is refused.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -63,8 +64,8 @@ func putOrganization(id string) policystore.Write {
 	}
 }
 
-// recordOf makes a record of n entries with a checkpoint at 4.
-func recordOf(t *testing.T, n int) string {
+// recordOf makes a record of n entries with a checkpoint at 4, and at others.
+func recordOf(t *testing.T, n int, others ...int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "teishi.db")
 	t.Run("record", func(t *testing.T) {
@@ -74,7 +75,7 @@ func recordOf(t *testing.T, n int) string {
 		}
 		for i := 2; i <= n; i++ {
 			s.write(t, i)
-			if i == 4 {
+			if i == 4 || slices.Contains(others, i) {
 				s.checkpoint(t)
 			}
 		}
@@ -110,10 +111,6 @@ func TestTampered(t *testing.T) {
 		"a hash cut":                            {"UPDATE entries SET hash = x'00' WHERE revision = 6", 6, 5},
 		"an entry dropped":                      {"DELETE FROM entries WHERE revision = 6", 6, 5},
 		"cut below the checkpoint":              {"DELETE FROM entries WHERE revision >= 3", 3, 0},
-		"the checkpoint's hash":                 {"UPDATE checkpoints SET state_hash = zeroblob(32)", 4, 8},
-		"the checkpoint's body":                 {"UPDATE checkpoints SET body = x'00000001ff'", 4, 8},
-		"the checkpoint moved":                  {"UPDATE checkpoints SET revision = 5", 5, 8},
-		"the checkpoint of another version":     {"UPDATE checkpoints SET fold_version = 99", 0, 8},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := recordOf(t, 8)
@@ -130,6 +127,60 @@ func TestTampered(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantServed(t, path, c.served)
+		})
+	}
+}
+
+// A checkpoint is a copy: when it is damaged the record is served from an older one or from its entries, verification says
+// so and reads on, and the past is answered.
+func TestDamagedCheckpoint(t *testing.T) {
+	for name, c := range map[string]struct {
+		statement string
+		problem   bool
+	}{
+		"its hash":            {"UPDATE checkpoints SET state_hash = zeroblob(32)", true},
+		"its hash cut":        {"UPDATE checkpoints SET state_hash = x'00'", true},
+		"its place cut":       {"UPDATE checkpoints SET hash = x''", true},
+		"its body":            {"UPDATE checkpoints SET body = x'00000001ff'", true},
+		"its body gone":       {"UPDATE checkpoints SET body = x''", true},
+		"moved":               {"UPDATE checkpoints SET revision = 5", true},
+		"moved past the head": {"UPDATE checkpoints SET revision = 999999", true},
+		"moved before birth":  {"UPDATE checkpoints SET revision = -9223372036854775808", true},
+		"another version":     {"UPDATE checkpoints SET fold_version = 99", false},
+		"an absurd version":   {"UPDATE checkpoints SET fold_version = 1 << 40", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := recordOf(t, 8)
+			edit(t, path, c.statement)
+			log := openRecord(t, sqlite.Config{Path: path, ReadOnly: true})
+			v, err := policystore.Verify(t.Context(), log, sqlite.DefaultDomain, nil)
+			if v.BadRevision != 0 || v.Entries != 8 || (v.Problem != "") != c.problem || err != nil {
+				t.Errorf("Verify = %+v, %v", v, err)
+			}
+			if v, err := policystore.NewHistory(log, sqlite.DefaultDomain).At(t.Context(), 6); err != nil || v.Position.Revision != 6 {
+				t.Errorf("At(6) = %s, %v", v.Position, err)
+			}
+			wantServed(t, path, 8)
+		})
+	}
+}
+
+// When the newest checkpoint is damaged the one before it is used: what came before that is not read again.
+func TestOlderCheckpoint(t *testing.T) {
+	for name, statement := range map[string]string{
+		"its body":            "UPDATE checkpoints SET body = x'00000001ff' WHERE revision = 6",
+		"its hash cut":        "UPDATE checkpoints SET state_hash = x'00' WHERE revision = 6",
+		"moved past the head": "UPDATE checkpoints SET revision = 999999 WHERE revision = 6",
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := recordOf(t, 8, 6)
+			edit(t, path, statement)
+			edit(t, path, "UPDATE entries SET reason = 'x' WHERE revision = 2") // would freeze whoever reads it
+			wantServed(t, path, 8)
+			log := openRecord(t, sqlite.Config{Path: path, ReadOnly: true})
+			if v, err := policystore.NewHistory(log, sqlite.DefaultDomain).At(t.Context(), 7); err != nil || v.Position.Revision != 7 {
+				t.Errorf("At(7) = %s, %v", v.Position, err)
+			}
 		})
 	}
 }
