@@ -10,7 +10,7 @@ import (
 // guideline is a directive that advises, and that others may adopt.
 func guideline() *policy.Directive {
 	advise := func(id string, o policy.OrganizationSelector) policy.Provision {
-		return policy.Provision{ID: id, Force: policy.Advisory, Message: policy.Text{"en": id}, Selector: policy.Selector{
+		return policy.Provision{ID: id, Force: policy.Advisory, Message: policy.TextOf(map[string]string{"en": id}), Selector: policy.Selector{
 			Organizations: o, Targets: policy.TargetSelector{In: []policy.Target{{App: "line"}}}, Window: policy.Always}}
 	}
 	carve := func(id string, provisions ...string) policy.Release {
@@ -20,7 +20,7 @@ func guideline() *policy.Directive {
 	binding := advise("bound", policy.OrganizationSelector{In: []string{"mic"}})
 	binding.Force = policy.Binding
 	return &policy.Directive{
-		ID: "guideline", Number: "1", Title: policy.Text{"en": "Guideline"}, Authority: "state", IssuingOffice: "NISC",
+		ID: "guideline", Number: "1", Title: policy.TextOf(map[string]string{"en": "Guideline"}), Authority: "state", IssuingOffice: "NISC",
 		LegalBasis: "none", Rationale: "concerns", Sources: []policy.Source{{Text: "the text"}}, Window: between("2021-04-30", "2022-04-30"),
 		Supersedes: []string{"guide"}, Concerns: []policy.Concern{{ID: "access"}}, LiftMode: policy.LiftWhenConcernsResolved,
 		ExemptionRules: &policy.ExemptionRules{Grounds: []policy.Ground{{ID: "any"}}},
@@ -74,7 +74,7 @@ func TestCommandAdopt(t *testing.T) {
 
 	t.Run("under a title of its own, before the original", func(t *testing.T) {
 		a, early := adoption, *want
-		a.Title, a.At = policy.Text{"en": "Ours"}, on("2021-04-01")
+		a.Title, a.At = policy.TextOf(map[string]string{"en": "Ours"}), on("2021-04-01")
 		early.Title, early.Window.Start = a.Title, on("2021-04-30")
 		changes, err := s.Adopt(a)
 		command(t, s, changes, err, puts(&early)...)

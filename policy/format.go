@@ -122,11 +122,11 @@ func said(at *field, s string) error {
 
 // texts checks a text by language.
 func texts(at *field, t Text) error {
-	for _, tag := range slices.Sorted(maps.Keys(t)) {
-		if err := language(at.key(tag), tag); err != nil {
+	for _, w := range t {
+		if err := language(at.key(w.Language), w.Language); err != nil {
 			return err
 		}
-		if err := said(at.key(tag), t[tag]); err != nil {
+		if err := said(at.key(w.Language), w.Text); err != nil {
 			return err
 		}
 	}

@@ -110,7 +110,7 @@ func TestLanguages(t *testing.T) {
 		"": "BCP 47", "j": "BCP 47", "ja_JP": "BCP 47", "japanese language": "BCP 47", "ja-": "BCP 47", "en-u": "BCP 47",
 		"日本": "BCP 47", "en-x-aaaaaaaa-bbbbbbbb-cccccccc-dddddddd": "BCP 47",
 	} {
-		_, err := policy.New().Propose(1, puts(&policy.App{ID: "x", Names: policy.Text{tag: "name"}}))
+		_, err := policy.New().Propose(1, puts(&policy.App{ID: "x", Names: policy.TextOf(map[string]string{tag: "name"})}))
 		if want == "" && err != nil || want != "" && !same(err, invalidAs(`names["`+tag+`"]`, want)) {
 			t.Errorf("Propose of a name in %q = %v, want %q", tag, err, want)
 		}

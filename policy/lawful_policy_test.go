@@ -62,14 +62,14 @@ func registryRetired() []policy.Change {
 
 func ministry() *policy.Organization {
 	return &policy.Organization{
-		ID: "mic", Names: policy.Text{"ja": "総務省"}, Kind: "ministry", Parent: "state",
+		ID: "mic", Names: policy.TextOf(map[string]string{"ja": "総務省"}), Kind: "ministry", Parent: "state",
 		Aliases: []string{"corporate-number:2000012020001"}, Labels: map[string]string{"seat": "Kasumigaseki"},
 	}
 }
 
 func lineCorp() *policy.Vendor {
 	return &policy.Vendor{
-		ID: "line-corp", Names: policy.Text{"en": "LINE"},
+		ID: "line-corp", Names: policy.TextOf(map[string]string{"en": "LINE"}),
 		Parents:   []policy.VendorPeriod{{Vendor: "naver", Window: until("2021-03-01")}, {Vendor: "zhd", Window: since("2021-03-01")}},
 		Countries: []policy.CountryPeriod{{Country: "JP", Window: policy.Always}},
 	}

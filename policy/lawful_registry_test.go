@@ -26,7 +26,7 @@ func TestLawfulPurposes(t *testing.T) {
 	refuse(t, []refusal{
 		{"id with an empty part", puts(&policy.Purpose{ID: "service..payment"}), invalid("id")},
 		{"id too long", puts(&policy.Purpose{ID: strings.Repeat("a.", 127) + "aa"}), invalidAs("id", "longer than 255")},
-		{"names in no language", puts(&policy.Purpose{ID: "x", Names: policy.Text{"japanese!": "名"}}), invalid(`names["japanese!"]`)},
+		{"names in no language", puts(&policy.Purpose{ID: "x", Names: policy.TextOf(map[string]string{"japanese!": "名"})}), invalid(`names["japanese!"]`)},
 		{"prefix missing", puts(&policy.Purpose{ID: "tax.return"}), unregistered("id", policy.KindPurpose, "tax")},
 		{"beneath a retired one", puts(&policy.Purpose{ID: "past.new"}), anew("id", policy.KindPurpose, "past")},
 		{"257", many[:policy.MaxPurposes-registered(policy.KindPurpose)+1], &policy.LimitError{What: "purposes", Limit: 256}},
@@ -34,7 +34,7 @@ func TestLawfulPurposes(t *testing.T) {
 	permit(t, []permission{
 		{"id as long as may be", puts(&policy.Purpose{ID: "a"}, &policy.Purpose{ID: "a." + strings.Repeat("b", 63)})},
 		{"beneath one of the same entry", puts(&policy.Purpose{ID: "tax.return"}, &policy.Purpose{ID: "tax"})},
-		{"that was beneath one before it was retired", puts(&policy.Purpose{ID: "past.custom", Names: policy.Text{"en": "Custom"}})},
+		{"that was beneath one before it was retired", puts(&policy.Purpose{ID: "past.custom", Names: policy.TextOf(map[string]string{"en": "Custom"})})},
 		{"256", many[:policy.MaxPurposes-registered(policy.KindPurpose)]},
 	})
 }
@@ -50,7 +50,7 @@ func TestLawfulAttributes(t *testing.T) {
 	}
 	refuse(t, []refusal{
 		{"dotted id", puts(&policy.Attribute{ID: "a.b", Values: []string{"x"}}), invalid("id")},
-		{"name empty", puts(&policy.Attribute{ID: "a", Names: policy.Text{"en": ""}, Values: []string{"x"}}), invalid(`names["en"]`)},
+		{"name empty", puts(&policy.Attribute{ID: "a", Names: policy.TextOf(map[string]string{"en": ""}), Values: []string{"x"}}), invalid(`names["en"]`)},
 		{"no values", colour(), invalid("values")},
 		{"65 values", colour(numbered(65, "v%d")...), invalid("values")},
 		{"value that is no id", colour("red", "Blue"), invalid("values[1]")},
@@ -80,8 +80,10 @@ func TestLawfulOrganizations(t *testing.T) {
 		{"id with a capital", puts(&policy.Organization{ID: "MIC"}), invalid("id")},
 		{"id ending in a hyphen", puts(&policy.Organization{ID: "mic-"}), invalid("id")},
 		{"id of 64", puts(&policy.Organization{ID: strings.Repeat("a", 64)}), invalid("id")},
-		{"name too long", edit(func(o *policy.Organization) { o.Names = policy.Text{"ja": strings.Repeat("a", 8<<10+1)} }), invalid(`names["ja"]`)},
-		{"name not UTF-8", edit(func(o *policy.Organization) { o.Names = policy.Text{"ja": "\xff"} }), invalid(`names["ja"]`)},
+		{"name too long", edit(func(o *policy.Organization) {
+			o.Names = policy.TextOf(map[string]string{"ja": strings.Repeat("a", 8<<10+1)})
+		}), invalid(`names["ja"]`)},
+		{"name not UTF-8", edit(func(o *policy.Organization) { o.Names = policy.TextOf(map[string]string{"ja": "\xff"}) }), invalid(`names["ja"]`)},
 		{"kind no slug", edit(func(o *policy.Organization) { o.Kind = "Ministry" }), invalid("kind")},
 		{"65 kinds", kinds[:policy.MaxKinds-4], &policy.LimitError{What: "kinds of organization", Limit: 64}},
 		{"alias without scheme", edit(func(o *policy.Organization) { o.Aliases = []string{"131016"} }), invalid("aliases[0]")},
@@ -146,7 +148,7 @@ func TestLawfulVendors(t *testing.T) {
 	naver := func(parent string, w policy.Window) []policy.Change { return puts(under("naver", parent, w)) }
 	refuse(t, []refusal{
 		{"id no slug", puts(&policy.Vendor{ID: "a_b"}), invalid("id")},
-		{"names in no language", edit(func(v *policy.Vendor) { v.Names = policy.Text{"": "x"} }), invalid(`names[""]`)},
+		{"names in no language", edit(func(v *policy.Vendor) { v.Names = policy.TextOf(map[string]string{"": "x"}) }), invalid(`names[""]`)},
 		{"label with no slug for a name", edit(func(v *policy.Vendor) { v.Labels = map[string]string{"A": ""} }), invalid(`labels["A"]`)},
 		{"parent unknown", edit(func(v *policy.Vendor) { v.Parents[1].Vendor = "nobody" }), unregistered("parents[1].vendor", policy.KindVendor, "nobody")},
 		{"parent unstated", edit(func(v *policy.Vendor) { v.Parents[1].Vendor = "" }), unregistered("parents[1].vendor", policy.KindVendor, "")},
@@ -205,7 +207,7 @@ func TestLawfulApps(t *testing.T) {
 	}
 	refuse(t, []refusal{
 		{"id no slug", puts(&policy.App{ID: "ios:line"}), invalid("id")},
-		{"names in no language", edit(func(a *policy.App) { a.Names = policy.Text{"ja_JP": "x"} }), invalid(`names["ja_JP"]`)},
+		{"names in no language", edit(func(a *policy.App) { a.Names = policy.TextOf(map[string]string{"ja_JP": "x"}) }), invalid(`names["ja_JP"]`)},
 		{"label with no slug for a name", edit(func(a *policy.App) { a.Labels = map[string]string{"": ""} }), invalid(`labels[""]`)},
 		{"owner unknown", edit(func(a *policy.App) { a.Ownerships[0].Vendor = "nobody" }), unregistered("ownerships[0].vendor", policy.KindVendor, "nobody")},
 		{"owner retired", edit(func(a *policy.App) { a.Ownerships[0].Vendor = "gone" }), anew("ownerships[0].vendor", policy.KindVendor, "gone")},

@@ -1,8 +1,5 @@
 package policy
 
-// Text is a text by language: BCP 47 tag to at most 8 KiB.
-type Text map[string]string
-
 // Organization is a body whose use of apps is decided.
 type Organization struct {
 	ID      string            // slug

@@ -10,7 +10,7 @@ func DirectiveToProto(d *policy.Directive, changed policy.Revision) *teishiv1.Di
 	return &teishiv1.Directive{
 		Id:             d.ID,
 		Number:         d.Number,
-		Title:          d.Title,
+		Title:          d.Title.Map(),
 		Authority:      d.Authority,
 		IssuingOffice:  d.IssuingOffice,
 		LegalBasis:     d.LegalBasis,
@@ -35,7 +35,7 @@ func DirectiveFromProto(m *teishiv1.Directive) (*policy.Directive, error) {
 	d := &policy.Directive{
 		ID:            m.GetId(),
 		Number:        m.GetNumber(),
-		Title:         m.GetTitle(),
+		Title:         policy.TextOf(m.GetTitle()),
 		Authority:     m.GetAuthority(),
 		IssuingOffice: m.GetIssuingOffice(),
 		LegalBasis:    m.GetLegalBasis(),
@@ -97,13 +97,13 @@ func provisionTo(p *policy.Provision) *teishiv1.Provision {
 		Id:           p.ID,
 		Selector:     SelectorToProto(&p.Selector),
 		Force:        forceTo(p.Force),
-		Message:      p.Message,
+		Message:      p.Message.Map(),
 		Alternatives: messages(p.Alternatives, AlternativeToProto),
 	}
 }
 
 func provisionFrom(m *teishiv1.Provision) (policy.Provision, error) {
-	p := policy.Provision{ID: m.GetId(), Message: m.GetMessage()}
+	p := policy.Provision{ID: m.GetId(), Message: policy.TextOf(m.GetMessage())}
 	var err error
 	if p.Selector, err = SelectorFromProto(m.GetSelector()); err != nil {
 		return p, within("selector", err)

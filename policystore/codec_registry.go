@@ -9,7 +9,7 @@ import (
 func OrganizationToProto(o *policy.Organization, changed policy.Revision) *teishiv1.Organization {
 	return &teishiv1.Organization{
 		Id:       o.ID,
-		Names:    o.Names,
+		Names:    o.Names.Map(),
 		Kind:     o.Kind,
 		Parent:   o.Parent,
 		Aliases:  o.Aliases,
@@ -23,7 +23,7 @@ func OrganizationToProto(o *policy.Organization, changed policy.Revision) *teish
 func OrganizationFromProto(m *teishiv1.Organization) (*policy.Organization, error) {
 	return &policy.Organization{
 		ID:      m.GetId(),
-		Names:   m.GetNames(),
+		Names:   policy.TextOf(m.GetNames()),
 		Kind:    m.GetKind(),
 		Parent:  m.GetParent(),
 		Aliases: m.GetAliases(),
@@ -36,7 +36,7 @@ func OrganizationFromProto(m *teishiv1.Organization) (*policy.Organization, erro
 func VendorToProto(v *policy.Vendor, changed policy.Revision) *teishiv1.Vendor {
 	return &teishiv1.Vendor{
 		Id:        v.ID,
-		Names:     v.Names,
+		Names:     v.Names.Map(),
 		Parents:   messages(v.Parents, vendorPeriodTo),
 		Countries: messages(v.Countries, countryPeriodTo),
 		Labels:    v.Labels,
@@ -47,7 +47,7 @@ func VendorToProto(v *policy.Vendor, changed policy.Revision) *teishiv1.Vendor {
 
 // VendorFromProto is strict.
 func VendorFromProto(m *teishiv1.Vendor) (*policy.Vendor, error) {
-	v := &policy.Vendor{ID: m.GetId(), Names: m.GetNames(), Labels: m.GetLabels(), Retired: m.GetRetired()}
+	v := &policy.Vendor{ID: m.GetId(), Names: policy.TextOf(m.GetNames()), Labels: m.GetLabels(), Retired: m.GetRetired()}
 	var err error
 	if v.Parents, err = convert("parents", m.GetParents(), vendorPeriodFrom); err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func countryPeriodFrom(m *teishiv1.CountryPeriod) (policy.CountryPeriod, error) 
 func AppToProto(a *policy.App, changed policy.Revision) *teishiv1.App {
 	return &teishiv1.App{
 		Id:          a.ID,
-		Names:       a.Names,
+		Names:       a.Names.Map(),
 		Ownerships:  messages(a.Ownerships, ownershipTo),
 		Tags:        a.Tags,
 		Identifiers: a.Identifiers,
@@ -109,7 +109,7 @@ func AppToProto(a *policy.App, changed policy.Revision) *teishiv1.App {
 func AppFromProto(m *teishiv1.App) (*policy.App, error) {
 	a := &policy.App{
 		ID:          m.GetId(),
-		Names:       m.GetNames(),
+		Names:       policy.TextOf(m.GetNames()),
 		Tags:        m.GetTags(),
 		Identifiers: m.GetIdentifiers(),
 		Labels:      m.GetLabels(),
@@ -160,20 +160,20 @@ func onStaleFrom(s teishiv1.OnStale) (policy.OnStale, error) {
 
 // PurposeToProto returns the purpose as of the revision at which it last changed; 0 in a payload.
 func PurposeToProto(p *policy.Purpose, changed policy.Revision) *teishiv1.Purpose {
-	return &teishiv1.Purpose{Id: p.ID, Names: p.Names, Retired: p.Retired, Revision: int64(changed)}
+	return &teishiv1.Purpose{Id: p.ID, Names: p.Names.Map(), Retired: p.Retired, Revision: int64(changed)}
 }
 
 // PurposeFromProto is strict.
 func PurposeFromProto(m *teishiv1.Purpose) (*policy.Purpose, error) {
-	return &policy.Purpose{ID: m.GetId(), Names: m.GetNames(), Retired: m.GetRetired()}, known(m)
+	return &policy.Purpose{ID: m.GetId(), Names: policy.TextOf(m.GetNames()), Retired: m.GetRetired()}, known(m)
 }
 
 // AttributeToProto returns the attribute as of the revision at which it last changed; 0 in a payload.
 func AttributeToProto(a *policy.Attribute, changed policy.Revision) *teishiv1.Attribute {
-	return &teishiv1.Attribute{Id: a.ID, Names: a.Names, Values: a.Values, Retired: a.Retired, Revision: int64(changed)}
+	return &teishiv1.Attribute{Id: a.ID, Names: a.Names.Map(), Values: a.Values, Retired: a.Retired, Revision: int64(changed)}
 }
 
 // AttributeFromProto is strict.
 func AttributeFromProto(m *teishiv1.Attribute) (*policy.Attribute, error) {
-	return &policy.Attribute{ID: m.GetId(), Names: m.GetNames(), Values: m.GetValues(), Retired: m.GetRetired()}, known(m)
+	return &policy.Attribute{ID: m.GetId(), Names: policy.TextOf(m.GetNames()), Values: m.GetValues(), Retired: m.GetRetired()}, known(m)
 }

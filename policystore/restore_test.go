@@ -105,7 +105,7 @@ func TestCheckpointIsOneMessage(t *testing.T) {
 	s := policy.New()
 	var changes []policy.Change
 	for i := range 5000 {
-		changes = append(changes, policy.Change{Put: &policy.Organization{ID: fmt.Sprint("o", i), Names: policy.Text{"en": fmt.Sprint("name ", i), "ja": "名"}}})
+		changes = append(changes, policy.Change{Put: &policy.Organization{ID: fmt.Sprint("o", i), Names: policy.TextOf(map[string]string{"en": fmt.Sprint("name ", i), "ja": "名"})}})
 	}
 	s, err := s.Apply(7, changes)
 	if err != nil {

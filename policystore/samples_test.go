@@ -12,7 +12,7 @@ import (
 
 // samples returns a resource of each kind with everything set, between them every value of every enum but the defaults.
 func samples() []policy.Resource {
-	text := policy.Text{"ja": "停止", "en": "halt"}
+	text := policy.TextOf(map[string]string{"ja": "停止", "en": "halt"})
 	labels := map[string]string{"region": "kanto"}
 	window := policy.Window{Start: 1, End: 2_000_000}
 	return []policy.Resource{
@@ -39,11 +39,11 @@ func samples() []policy.Resource {
 func sampleDirective() *policy.Directive {
 	carveOut := *sampleRelease(policy.CarveOut, "halt", policy.Forever)
 	return &policy.Directive{
-		ID: "halt", Number: "第1号", Title: policy.Text{"ja": "停止"}, Authority: "jp-mic", IssuingOffice: "office", LegalBasis: "law", Rationale: "why",
+		ID: "halt", Number: "第1号", Title: policy.TextOf(map[string]string{"ja": "停止"}), Authority: "jp-mic", IssuingOffice: "office", LegalBasis: "law", Rationale: "why",
 		Sources: []policy.Source{{URI: "https://example.org/", Text: "text"}},
 		Provisions: []policy.Provision{
-			{ID: "all", Selector: sampleSelector(), Force: policy.Binding, Message: policy.Text{"en": "no"}, Alternatives: []policy.Alternative{{ID: "form", Text: "a form", URI: "https://example.org/form"}}},
-			{ID: "advice", Selector: sampleSelector(), Force: policy.Advisory, Message: policy.Text{"en": "better not"}, Alternatives: []policy.Alternative{{ID: "form", Text: "a form", URI: "https://example.org/form"}}},
+			{ID: "all", Selector: sampleSelector(), Force: policy.Binding, Message: policy.TextOf(map[string]string{"en": "no"}), Alternatives: []policy.Alternative{{ID: "form", Text: "a form", URI: "https://example.org/form"}}},
+			{ID: "advice", Selector: sampleSelector(), Force: policy.Advisory, Message: policy.TextOf(map[string]string{"en": "better not"}), Alternatives: []policy.Alternative{{ID: "form", Text: "a form", URI: "https://example.org/form"}}},
 		},
 		CarveOuts:  []policy.Release{carveOut},
 		LiftMode:   policy.LiftWhenConcernsResolved,

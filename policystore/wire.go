@@ -132,7 +132,21 @@ func (w *wire) texts(to *[]string) { *to = append(*to, w.utf8()) }
 
 // pair adds to a map of strings.
 func (w *wire) pair(field string, to *map[string]string) {
-	var key, value string
+	key, value := w.entry(field)
+	if *to == nil {
+		*to = make(map[string]string)
+	}
+	(*to)[key] = value
+}
+
+// wording adds to a text by language.
+func (w *wire) wording(field string, to *policy.Text) {
+	language, text := w.entry(field)
+	*to = to.With(language, text)
+}
+
+// entry reads an entry of a map of strings.
+func (w *wire) entry(field string) (key, value string) {
 	entry := wire{rest: w.bytes()}
 	for entry.next() {
 		switch entry.field {
@@ -144,13 +158,10 @@ func (w *wire) pair(field string, to *map[string]string) {
 			entry.unknown()
 		}
 	}
-	if *to == nil {
-		*to = make(map[string]string)
-	}
-	(*to)[key] = value
 	if entry.err != nil {
 		w.absorb(within(field+"["+key+"]", entry.err))
 	}
+	return key, value
 }
 
 // absorb takes an error found in a field.

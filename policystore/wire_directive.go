@@ -19,7 +19,7 @@ func readDirective(s string) (*policy.Directive, error) {
 		case 2:
 			d.Number = w.text()
 		case 3:
-			w.pair("title", (*map[string]string)(&d.Title))
+			w.wording("title", &d.Title)
 		case 4:
 			d.Authority = w.text()
 		case 5:
@@ -77,7 +77,7 @@ func readProvision(s string) (policy.Provision, error) {
 		case 3:
 			value(&w, &p.Force, forceFrom)
 		case 4:
-			w.pair("message", (*map[string]string)(&p.Message))
+			w.wording("message", &p.Message)
 		case 5:
 			item(&w, "alternatives", &p.Alternatives, readAlternative)
 		default:

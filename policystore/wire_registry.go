@@ -10,7 +10,7 @@ func readOrganization(s string) (*policy.Organization, error) {
 		case 1:
 			o.ID = w.text()
 		case 2:
-			w.pair("names", (*map[string]string)(&o.Names))
+			w.wording("names", &o.Names)
 		case 3:
 			o.Kind = w.text()
 		case 4:
@@ -38,7 +38,7 @@ func readVendor(s string) (*policy.Vendor, error) {
 		case 1:
 			v.ID = w.text()
 		case 2:
-			w.pair("names", (*map[string]string)(&v.Names))
+			w.wording("names", &v.Names)
 		case 3:
 			item(&w, "parents", &v.Parents, readVendorPeriod)
 		case 4:
@@ -94,7 +94,7 @@ func readApp(s string) (*policy.App, error) {
 		case 1:
 			a.ID = w.text()
 		case 2:
-			w.pair("names", (*map[string]string)(&a.Names))
+			w.wording("names", &a.Names)
 		case 3:
 			item(&w, "ownerships", &a.Ownerships, readVendorPeriod)
 		case 4:
@@ -124,7 +124,7 @@ func readPurpose(s string) (*policy.Purpose, error) {
 		case 1:
 			p.ID = w.text()
 		case 2:
-			w.pair("names", (*map[string]string)(&p.Names))
+			w.wording("names", &p.Names)
 		case 3:
 			p.Retired = w.flag()
 		case 4:
@@ -144,7 +144,7 @@ func readAttribute(s string) (*policy.Attribute, error) {
 		case 1:
 			a.ID = w.text()
 		case 2:
-			w.pair("names", (*map[string]string)(&a.Names))
+			w.wording("names", &a.Names)
 		case 3:
 			w.texts(&a.Values)
 		case 4:

@@ -1,7 +1,6 @@
 package service
 
 import (
-	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -135,8 +134,8 @@ func citations(list []policy.Citation, language string) []*teishiv1.Citation {
 func (c *citation) fill(cited *policy.Citation, language string) {
 	d, m := cited.Directive, &c.message
 	m.Directive, m.Provision = d.ID, cited.Provision.ID
-	m.Authority, m.Number, m.Title = d.Authority, d.Number, inLanguage(d.Title, language)
-	m.Message = inLanguage(cited.Provision.Message, language)
+	m.Authority, m.Number, m.Title = d.Authority, d.Number, d.Title.In(language)
+	m.Message = cited.Provision.Message.In(language)
 	m.EffectiveTime = timestamp(&c.begins, cited.Window.Start)
 	m.EndTime = timestamp(&c.ends, cited.Window.End)
 	if cited.Release != nil {
@@ -190,7 +189,7 @@ func advice(a *policy.Advice, v *policystore.View, language string) *teishiv1.Ad
 	m := &teishiv1.Advice{
 		Directive:    a.Directive.ID,
 		Provision:    a.Provision.ID,
-		Message:      inLanguage(a.Provision.Message, language),
+		Message:      a.Provision.Message.In(language),
 		Met:          a.Met,
 		Alternatives: alternatives(a.Provision.Alternatives),
 	}
@@ -198,26 +197,4 @@ func advice(a *policy.Advice, v *policystore.View, language string) *teishiv1.Ad
 		m.Obligations = obligations(v.Carried(a.Release))
 	}
 	return m
-}
-
-// inLanguage returns the text in the language: of the exact tag, else its base, else `en`, else the least tag there is.
-func inLanguage(t policy.Text, language string) string {
-	if text, ok := t[language]; ok || len(t) == 0 {
-		return text
-	}
-	if base, _, ok := strings.Cut(language, "-"); ok {
-		if text, ok := t[base]; ok {
-			return text
-		}
-	}
-	if text, ok := t["en"]; ok {
-		return text
-	}
-	least := ""
-	for tag := range t {
-		if least == "" || tag < least {
-			least = tag
-		}
-	}
-	return t[least]
 }

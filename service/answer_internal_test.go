@@ -105,13 +105,13 @@ func TestLeastTag(t *testing.T) {
 		want     string
 	}{
 		{nil, "ja", ""},
-		{policy.Text{"ja": "a"}, "", "a"},
-		{policy.Text{"zh": "z", "ko": "k"}, "ja", "k"},
-		{policy.Text{"zh-TW": "t", "zh": "z"}, "zh-TW", "t"},
-		{policy.Text{"zh-TW": "t", "zh": "z"}, "zh-HK", "z"},
-		{policy.Text{"zh-TW": "t", "en": "e"}, "zh", "e"},
+		{policy.TextOf(map[string]string{"ja": "a"}), "", "a"},
+		{policy.TextOf(map[string]string{"zh": "z", "ko": "k"}), "ja", "k"},
+		{policy.TextOf(map[string]string{"zh-TW": "t", "zh": "z"}), "zh-TW", "t"},
+		{policy.TextOf(map[string]string{"zh-TW": "t", "zh": "z"}), "zh-HK", "z"},
+		{policy.TextOf(map[string]string{"zh-TW": "t", "en": "e"}), "zh", "e"},
 	} {
-		if got := inLanguage(c.text, c.language); got != c.want {
+		if got := c.text.In(c.language); got != c.want {
 			t.Errorf("%v in %q = %q, want %q", c.text, c.language, got, c.want)
 		}
 	}

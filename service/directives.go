@@ -92,7 +92,7 @@ func (d *directiveServer) AdoptDirective(ctx context.Context, req *teishiv1.Adop
 				ID:            req.Id,
 				Authority:     req.Authority,
 				Number:        req.Number,
-				Title:         req.Title,
+				Title:         policy.TextOf(req.Title),
 				IssuingOffice: req.IssuingOffice,
 				At:            d.binds,
 			})

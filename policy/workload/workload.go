@@ -89,7 +89,7 @@ func (m *maker) vocabulary() {
 // organizations makes one tree as wide as fanOut.
 func (m *maker) organizations(n int) {
 	for i := range n {
-		o := &policy.Organization{ID: Organization(i), Kind: kinds[m.IntN(len(kinds))], Names: policy.Text{"en": fmt.Sprintf("Organization %d", i)}}
+		o := &policy.Organization{ID: Organization(i), Kind: kinds[m.IntN(len(kinds))], Names: policy.TextOf(map[string]string{"en": fmt.Sprintf("Organization %d", i)})}
 		m.parents = append(m.parents, (i+m.fanOut-1)/m.fanOut-1)
 		if i > 0 {
 			o.Parent = Organization(m.parents[i])
@@ -121,7 +121,7 @@ func (m *maker) catalogue() {
 		m.put(v)
 	}
 	for i := range m.apps {
-		a := &policy.App{ID: App(i), Names: policy.Text{"en": fmt.Sprintf("App %d", i)}, Identifiers: []string{fmt.Sprintf("ios:org.example.app%d", i)},
+		a := &policy.App{ID: App(i), Names: policy.TextOf(map[string]string{"en": fmt.Sprintf("App %d", i)}), Identifiers: []string{fmt.Sprintf("ios:org.example.app%d", i)},
 			Tags: []string{tags[i%len(tags)]}, Ownerships: []policy.VendorPeriod{{Vendor: Vendor(m.IntN(m.vendors)), Window: policy.Always}}}
 		if i%10 == 0 {
 			sold := Now - policy.Instant(m.IntN(1000))*Day
@@ -154,9 +154,9 @@ func (m *maker) directive(i int) {
 		force = policy.Advisory
 	}
 	d := &policy.Directive{
-		ID: Directive(i), Number: fmt.Sprintf("No. %d", i), Title: policy.Text{"en": "Suspension"}, Authority: authority,
+		ID: Directive(i), Number: fmt.Sprintf("No. %d", i), Title: policy.TextOf(map[string]string{"en": "Suspension"}), Authority: authority,
 		Window:         policy.Window{Start: Now - policy.Instant(1+m.IntN(900))*Day, End: policy.Forever},
-		Provisions:     []policy.Provision{{ID: "p", Selector: sel, Force: force, Message: policy.Text{"en": "Not to be used."}}},
+		Provisions:     []policy.Provision{{ID: "p", Selector: sel, Force: force, Message: policy.TextOf(map[string]string{"en": "Not to be used."})}},
 		ExemptionRules: &policy.ExemptionRules{Grounds: []policy.Ground{{ID: "mission", Text: "Mission"}}},
 	}
 	if i%5 == 0 {

@@ -61,7 +61,7 @@ func (s *server) writeLarge(t *testing.T, id string) policystore.Entry {
 	w.Prepare = func(policystore.View, policy.Instant, policy.Revision) ([]policy.Change, error) {
 		changes := make([]policy.Change, 127)
 		for i := range changes {
-			changes[i].Put = &policy.Organization{ID: fmt.Sprint("o", i), Names: policy.Text{"en": strings.Repeat("x", policy.MaxTextLength)}}
+			changes[i].Put = &policy.Organization{ID: fmt.Sprint("o", i), Names: policy.TextOf(map[string]string{"en": strings.Repeat("x", policy.MaxTextLength)})}
 		}
 		return changes, nil
 	}

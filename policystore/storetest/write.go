@@ -117,7 +117,7 @@ func testWriteTooLarge(t *testing.T, open func() policystore.Log) {
 			changes := make([]policy.Change, count)
 			for i := range changes {
 				name := strings.Repeat("x", 100+i%200)
-				changes[i].Put = &policy.Organization{ID: fmt.Sprint("o", i), Names: policy.Text{"en": name}}
+				changes[i].Put = &policy.Organization{ID: fmt.Sprint("o", i), Names: policy.TextOf(map[string]string{"en": name})}
 			}
 			return changes, nil
 		}
