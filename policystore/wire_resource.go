@@ -1,6 +1,10 @@
 package policystore
 
-import "github.com/teishi-dev/teishi/policy"
+import (
+	"strings"
+
+	"github.com/teishi-dev/teishi/policy"
+)
 
 // readResource reads a Resource, which must be of exactly one kind.
 func readResource(s string) (r policy.Resource, _ error) {
@@ -78,9 +82,10 @@ func readChanges(s string) (changes []policy.Change, _ error) {
 	return changes, w.err
 }
 
-// readChange reads a Change, which puts or deletes something, and not both.
+// readChange reads a Change, which puts or deletes something, and not both. It reads a copy: what a resource is made of
+// lives as long as the resource, and must not keep a payload of 1 MiB with it.
 func readChange(s string) (c policy.Change, _ error) {
-	w := wire{rest: s}
+	w := wire{rest: strings.Clone(s)}
 	set := false
 	for w.next() {
 		switch w.field {
@@ -108,8 +113,9 @@ type stored struct {
 	changed  policy.Revision
 }
 
+// readStored reads a copy, as readChange does.
 func readStored(s string) (r stored, _ error) {
-	w := wire{rest: s}
+	w := wire{rest: strings.Clone(s)}
 	for w.next() {
 		switch w.field {
 		case 1:
