@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"runtime/debug"
 	"strings"
 	"sync"
 
@@ -32,6 +31,9 @@ func (p *program) serve(ctx context.Context, c serveConfig) (err error) {
 	if err := p.announce(ctx, c, r, listener.Addr(), question); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	var settling sync.WaitGroup
+	settling.Go(p.settle) // beside the first answers
+	defer settling.Wait()
 	return serveUntil(ctx, r.server(), listener, c)
 }
 
@@ -46,12 +48,8 @@ func listen(address string) (net.Listener, error) {
 	return l, nil
 }
 
-// serveUntil answers calls to the listener until ctx ends, then drains. What reading the record has left behind is given
-// back to the system meanwhile.
+// serveUntil answers calls to the listener until ctx ends, then drains.
 func serveUntil(ctx context.Context, server *service.Server, listener net.Listener, c serveConfig) error {
-	var tidying sync.WaitGroup
-	tidying.Go(debug.FreeOSMemory)
-	defer tidying.Wait()
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {
