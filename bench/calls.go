@@ -84,9 +84,12 @@ func (b *benchmark) calls(ctx context.Context, w *world) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, empty.stop()) }()
-	return b.drives(ctx,
-		sides{{ours, w.check}, {empty, echoed(t.check)}, {empty, w.check}},
-		sides{{ours, w.batchCheck}, {empty, echoed(t.batch)}, {empty, w.batchCheck}})
+	if err := b.drives(ctx,
+		sides{{ours, w.check}, {empty, w.check}, {empty, bytesOf(t.check)}},
+		sides{{ours, w.batchCheck}, {empty, w.batchCheck}, {empty, bytesOf(t.batch)}}); err != nil {
+		return err
+	}
+	return b.printMemory(ours, empty)
 }
 
 func writeMessage(file string, m proto.Message) error {
@@ -115,11 +118,11 @@ func (b *benchmark) drives(ctx context.Context, check, batch sides) error {
 	return nil
 }
 
-// Whose figures stand where: ours, the echo's, those of the same messages with a fixed answer.
+// Whose figures stand where: ours, the empty server's with our messages, and with as many bytes.
 const (
 	ofTeishi = iota
 	ofEcho
-	ofFixed
+	ofBytes
 	ofAll
 )
 

@@ -28,7 +28,7 @@ const (
 )
 
 // echo answers as many bytes as the first four of a question say, big-endian. All it does is to decode and to encode one
-// field of bytes, which no server can do without.
+// field of bytes: no server does less.
 type echo struct{ zeros []byte }
 
 func (e *echo) Echo(_ context.Context, req *wrapperspb.BytesValue) (*wrapperspb.BytesValue, error) {
@@ -87,7 +87,7 @@ func handleEcho(srv any, ctx context.Context, decode func(any) error, _ grpc.Una
 	return srv.(*echo).Echo(ctx, req)
 }
 
-// fixed answers every question alike: what the messages of ours cost where nothing is decided.
+// fixed answers every question alike: it is ours without what decides.
 type fixed struct {
 	teishiv1.UnsafeDecisionServiceServer
 	one *teishiv1.CheckResponse

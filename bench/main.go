@@ -6,7 +6,7 @@
 // generator, in turn with an empty gRPC server that is made with the same options. Figures of one machine say little, so
 // what counts are the ratios to that server in the same run, each the median over rounds of the ratio within a round.
 //
-//	bench ──┬─▶ bench echo     answers a fixed number of bytes and looks at nothing
+//	bench ──┬─▶ bench echo     the same messages, or as many bytes, answered without looking
 //	        └─▶ teishi serve   SQLite, W1 or W2
 //
 // Both are child processes, so that what they use can be told from what the load generator uses. It ends by itself after

@@ -110,8 +110,8 @@ func (qs *questions) right(i int, resp *teishiv1.CheckResponse) error {
 	return nil
 }
 
-// echoed returns a call of the echo with messages of those sizes.
-func echoed(s size) func(context.Context, *grpc.ClientConn, int) error {
+// bytesOf returns a call of the empty server with messages of those sizes that are nothing but bytes.
+func bytesOf(s size) func(context.Context, *grpc.ClientConn, int) error {
 	question := echoQuestion(s.request, s.response)
 	return func(ctx context.Context, c *grpc.ClientConn, _ int) error {
 		return c.Invoke(ctx, echoMethod, question, new(wrapperspb.BytesValue))

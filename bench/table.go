@@ -28,7 +28,7 @@ func load() string {
 func (b *benchmark) describe(w *world, t traffic) {
 	fmt.Fprintf(b.out, "%s: %d questions, all answered as decided in this process: %d ALLOWED, %d DENIED, %d INDETERMINATE\n", w.name, len(w.checks),
 		t.outcomes[teishiv1.Outcome_OUTCOME_ALLOWED], t.outcomes[teishiv1.Outcome_OUTCOME_DENIED], t.outcomes[teishiv1.Outcome_OUTCOME_INDETERMINATE])
-	fmt.Fprintf(b.out, "bytes of messages, the echo's alike: Check %d → %d, BatchCheck %d → %d\n\n",
+	fmt.Fprintf(b.out, "bytes of messages: Check %d → %d, BatchCheck %d → %d\n\n",
 		t.check.request, t.check.response, t.batch.request, t.batch.response)
 }
 
@@ -75,18 +75,18 @@ func (t target) String() string {
 const columns = "%-46s %11s %11s %11s %8s %8s  %s\n"
 
 func (b *benchmark) head(title string) {
-	fmt.Fprintf(b.out, columns, title, "teishi", "echo", "fixed", "÷ echo", "÷ fixed", "target")
+	fmt.Fprintf(b.out, columns, title, "teishi", "echo", "bytes", "÷ echo", "÷ bytes", "target")
 }
 
 // line prints a figure of each side; the target may depend on the ratio to the echo.
 func (b *benchmark) line(name string, rounds []round, m measure, format func(float64) string, aim func(ratio float64) target) {
-	toEcho, toFixed := ratio(rounds, ofEcho, m), ratio(rounds, ofFixed, m)
+	toEcho, toBytes := ratio(rounds, ofEcho, m), ratio(rounds, ofBytes, m)
 	var t target
 	if aim != nil {
 		t = aim(toEcho)
 	}
-	fmt.Fprintf(b.out, columns, "  "+name, format(median(rounds, ofTeishi, m)), format(median(rounds, ofEcho, m)), format(median(rounds, ofFixed, m)),
-		fmt.Sprintf("%.2f", toEcho), fmt.Sprintf("%.2f", toFixed), t)
+	fmt.Fprintf(b.out, columns, "  "+name, format(median(rounds, ofTeishi, m)), format(median(rounds, ofEcho, m)), format(median(rounds, ofBytes, m)),
+		fmt.Sprintf("%.2f", toEcho), fmt.Sprintf("%.2f", toBytes), t)
 }
 
 func microseconds(ns float64) string { return fmt.Sprintf("%.1f µs", ns/1e3) }
@@ -113,5 +113,21 @@ func (b *benchmark) printCalls(many, one, hundred []round) {
 	b.line("decisions", hundred, func(s sample) float64 { return s.perSecond() * batchSize }, rate, nil)
 	b.line("p50", hundred, p50, microseconds, nil)
 	b.line("p99", hundred, p99, microseconds, nil)
-	fmt.Fprintf(b.out, "a decision in a batch takes %.3f of the CPU that the echo takes for one Check\n\n", spent/median(many, ofEcho, sample.cpuPerCall))
+	fmt.Fprintf(b.out, "a decision in a batch takes %.3f of the CPU that the echo takes for one Check\n", spent/median(many, ofEcho, sample.cpuPerCall))
+}
+
+// printMemory prints what servers have resident after all that.
+func (b *benchmark) printMemory(ours, empty *served) error {
+	for _, s := range []struct {
+		name string
+		*served
+	}{{"teishi", ours}, {"the empty server", empty}} {
+		resident, peak, err := s.memory()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(b.out, "resident after that: %s %s, at most %s\n", s.name, mebibytes(resident), mebibytes(peak))
+	}
+	fmt.Fprintln(b.out)
+	return nil
 }
