@@ -53,11 +53,11 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	}
 	var s settings
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
-	flags.IntVar(&s.rounds, "rounds", 25, "drive each server so many times")
+	flags.IntVar(&s.rounds, "rounds", 25, "drive each server so many times; 0 measures starts alone")
 	flags.DurationVar(&s.span, "span", 400*time.Millisecond, "drive a server for so long at a time")
 	flags.IntVar(&s.callers, "callers", 32, "callers at a time, for throughput")
 	flags.IntVar(&s.connections, "connections", 4, "connections that they share")
-	flags.IntVar(&s.starts, "starts", 5, "start each server so many times")
+	flags.IntVar(&s.starts, "starts", 5, "start each server so many times; 0 measures calls alone")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -86,8 +86,13 @@ func bench(ctx context.Context, s settings, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := b.calls(ctx, w1); err != nil {
-		return err
+	if s.rounds > 0 {
+		if err := b.calls(ctx, w1); err != nil {
+			return err
+		}
 	}
-	return b.starting(ctx, w1)
+	if s.starts > 0 {
+		return b.starting(ctx, w1)
+	}
+	return nil
 }
