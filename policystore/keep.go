@@ -3,7 +3,6 @@ package policystore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -27,12 +26,9 @@ func (a *Authority) KeepCheckpoints(ctx context.Context) error {
 	if err := a.replica.WaitReady(ctx); err != nil {
 		return nil
 	}
-	last, err := a.newestCheckpoint(ctx)
-	if err != nil {
-		return err
-	}
+	last := a.lastCheckpoint(ctx, archive)
 	folded := int64(0) // bytes of payload when the last one was taken
-	for {
+	for ctx.Err() == nil {
 		s := a.replica.state.Load()
 		if s.position.Revision-last >= checkpointEntries || s.payload-folded >= checkpointPayload {
 			if err := a.checkpoint(ctx, archive, s); err != nil && ctx.Err() == nil {
@@ -43,17 +39,26 @@ func (a *Authority) KeepCheckpoints(ctx context.Context) error {
 		select {
 		case <-s.changed:
 		case <-ctx.Done():
-			return nil
 		}
 	}
+	return nil
 }
 
-func (a *Authority) newestCheckpoint(ctx context.Context) (policy.Revision, error) {
-	c, err := a.log.Checkpoint(ctx)
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return 0, fmt.Errorf("read the newest checkpoint: %w", err)
+// lastCheckpoint returns the revision of the newest checkpoint of what is in force; 0 if there is none or it is damaged.
+// It looks until it knows or ctx ends. One past the head is of no use to a start, so it does not count.
+func (a *Authority) lastCheckpoint(ctx context.Context, archive Archive) policy.Revision {
+	for retry := minRetry; ctx.Err() == nil; retry = min(2*retry, maxRetry) {
+		c, err := archive.CheckpointAt(ctx, a.replica.state.Load().position.Revision)
+		switch {
+		case err == nil:
+			return c.Position.Revision
+		case errors.Is(err, ErrNotFound), damaged(err):
+			return 0
+		}
+		a.logger.Warn("where the newest checkpoint is was not learnt", slog.Any("error", err), slog.Duration("retry", retry))
+		pause(ctx, retry)
 	}
-	return c.Position.Revision, nil
+	return 0
 }
 
 func (a *Authority) checkpoint(ctx context.Context, archive Archive, s *state) error {

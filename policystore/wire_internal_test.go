@@ -9,10 +9,10 @@ import (
 	"github.com/teishi-dev/teishi/policy"
 )
 
-// A resource that is kept does not keep the payload or the checkpoint it was read from, nor one change the next.
+// A resource that is kept does not keep the payload or the checkpoint it was read from.
 func TestResourcesOutliveWhatTheyWereReadFrom(t *testing.T) {
 	changes := []policy.Change{
-		{Put: &policy.Organization{ID: "jp-mic", Names: policy.Text{"ja": "総務省"}, Aliases: []string{"mic"}, Labels: map[string]string{"region": "kanto"}}},
+		{Put: &policy.Organization{ID: "jp-mic", Names: policy.TextOf(map[string]string{"ja": "総務省"}), Aliases: []string{"mic"}, Labels: map[string]string{"region": "kanto"}}},
 		{Put: &policy.Directive{ID: "halt", Authority: "jp-mic", Provisions: []policy.Provision{{ID: "all", Force: policy.Binding}}}},
 		{Delete: policy.Key{Kind: policy.KindStatement, ID: "reply", Directive: "halt"}},
 	}

@@ -21,7 +21,7 @@ WHERE revision <= ? ORDER BY revision DESC LIMIT 1`
 	findCheckpoint  = `SELECT revision FROM checkpoints WHERE revision <= ? ORDER BY revision DESC LIMIT 1`
 	storeCheckpoint = `INSERT OR REPLACE INTO checkpoints (revision, epoch, hash, time, fold_version, state_hash, body)
 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE EXISTS (SELECT 1 FROM entries WHERE revision = ?1 AND epoch = ?2 AND hash = ?3)`
-	listCheckpoints = `SELECT revision FROM checkpoints ORDER BY revision DESC`
+	listCheckpoints = `SELECT revision FROM checkpoints WHERE revision <= (SELECT max(revision) FROM entries) ORDER BY revision DESC`
 	dropCheckpoint  = `DELETE FROM checkpoints WHERE revision = ?`
 )
 
@@ -92,7 +92,8 @@ func (l *Log) storeCheckpoint(ctx context.Context, c policystore.Checkpoint) err
 	return tx.Commit()
 }
 
-// thin drops what is neither among the newest two nor keepApart after the one kept before it.
+// thin drops what is neither among the newest two nor keepApart after the one kept before it. What is past the head is not
+// counted: it would take the place of the newest two.
 func thin(ctx context.Context, tx *sql.Tx) error {
 	revisions, err := listed(ctx, tx)
 	if err != nil {

@@ -1,0 +1,71 @@
+package policystore
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/teishi-dev/teishi/policy"
+)
+
+// shelf is an archive with a checkpoint far past the head, which no look-up finds the first times.
+type shelf struct {
+	Log
+	fail   int
+	stored chan policy.Revision
+}
+
+const pastHead = 1_000_000
+
+func (s *shelf) Checkpoint(ctx context.Context) (Checkpoint, error) {
+	return s.CheckpointAt(ctx, pastHead)
+}
+
+func (s *shelf) CheckpointAt(_ context.Context, at policy.Revision) (Checkpoint, error) {
+	if s.fail--; s.fail >= 0 {
+		return Checkpoint{}, errors.New("the disk is slow")
+	}
+	if at < pastHead {
+		return Checkpoint{}, ErrNotFound
+	}
+	return Checkpoint{Position: Position{Epoch: 1, Revision: pastHead}}, nil
+}
+
+func (s *shelf) StoreCheckpoint(_ context.Context, c Checkpoint) error {
+	s.stored <- c.Position.Revision
+	return nil
+}
+
+// Neither a look-up that fails nor a checkpoint of what is not there ends the keeping of checkpoints.
+func TestKeepCheckpointsComeWhatMay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &shelf{fail: 3, stored: make(chan policy.Revision)}
+		r := NewReplica(ReplicaConfig{Source: log, Domain: "d"})
+		snapshot, err := policy.New().Apply(checkpointEntries, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.current.fold = fold{"d", snapshot, Position{Epoch: 1, Revision: checkpointEntries}, 1}
+		now := time.Now()
+		r.prove(&HeadProof{Domain: "d", Position: r.current.position, IssuedTime: now}, now)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- NewAuthority(log, r, nil).KeepCheckpoints(ctx) }()
+		select {
+		case at := <-log.stored:
+			if at != checkpointEntries {
+				t.Errorf("a checkpoint is stored at %d", at)
+			}
+		case err := <-ended:
+			t.Fatalf("KeepCheckpoints ended: %v", err)
+		case <-time.After(time.Hour):
+			t.Error("no checkpoint is stored")
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("KeepCheckpoints = %v", err)
+		}
+	})
+}
