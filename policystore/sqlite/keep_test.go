@@ -108,3 +108,55 @@ func TestTailProvesEverySecond(t *testing.T) {
 		}
 	})
 }
+
+// Verification beside whoever writes the record takes no alarm at a checkpoint that was dropped meanwhile.
+func TestVerifyBesideAWriter(t *testing.T) {
+	for name, c := range map[string]struct {
+		at        policy.Revision // what verification looks for when the writer drops it
+		statement string
+	}{
+		"the only one": {4, "DELETE FROM checkpoints"},
+		"a later one":  {6, "DELETE FROM checkpoints WHERE revision = 6"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := recordOf(t, 8, 6)
+			log := &meddled{Log: openRecord(t, sqlite.Config{Path: path, ReadOnly: true})}
+			log.asked = func(at policy.Revision) {
+				if at == c.at {
+					edit(t, path, c.statement)
+				}
+			}
+			v, err := policystore.Verify(t.Context(), log, sqlite.DefaultDomain, nil)
+			if err != nil || v.Problem != "" || v.Entries != 8 {
+				t.Errorf("Verify = %+v, %v", v, err)
+			}
+		})
+	}
+}
+
+// meddled is a record of which a test learns what checkpoint is asked for before it is read.
+type meddled struct {
+	*sqlite.Log
+	asked func(at policy.Revision)
+}
+
+func (m *meddled) CheckpointAt(ctx context.Context, at policy.Revision) (policystore.Checkpoint, error) {
+	m.asked(at)
+	return m.Log.CheckpointAt(ctx, at)
+}
+
+// A former state that is kept is not looked for again.
+func TestHistoryKept(t *testing.T) {
+	log := &meddled{Log: openRecord(t, sqlite.Config{Path: recordOf(t, 8), ReadOnly: true})}
+	asked := 0
+	log.asked = func(policy.Revision) { asked++ }
+	h := policystore.NewHistory(log, sqlite.DefaultDomain)
+	for range 3 {
+		if v, err := h.At(t.Context(), 7); err != nil || v.Position.Revision != 7 {
+			t.Errorf("At(7) = %s, %v", v.Position, err)
+		}
+	}
+	if asked != 1 {
+		t.Errorf("checkpoints were asked for %d times", asked)
+	}
+}
