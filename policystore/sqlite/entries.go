@@ -33,15 +33,16 @@ func (w *writes) prepare(ctx context.Context, db *sql.DB) error {
 	return prepare(ctx, db, map[**sql.Stmt]string{&w.append: appendEntry})
 }
 
-type reads struct{ entries, request, head, place *sql.Stmt }
+type reads struct{ entries, request *sql.Stmt }
 
 func (r *reads) prepare(ctx context.Context, db *sql.DB) error {
-	return prepare(ctx, db, map[**sql.Stmt]string{
-		&r.entries: readEntries,
-		&r.request: findRequest,
-		&r.head:    readHead,
-		&r.place:   readPlace,
-	})
+	return prepare(ctx, db, map[**sql.Stmt]string{&r.entries: readEntries, &r.request: findRequest})
+}
+
+type follows struct{ entries, head, place *sql.Stmt }
+
+func (f *follows) prepare(ctx context.Context, db *sql.DB) error {
+	return prepare(ctx, db, map[**sql.Stmt]string{&f.entries: readEntries, &f.head: readHead, &f.place: readPlace})
 }
 
 func prepare(ctx context.Context, db *sql.DB, statements map[**sql.Stmt]string) error {
@@ -109,7 +110,11 @@ const maxRead = 4 << 20
 
 // Read returns up to n entries from the revision on. Those before one that cannot be read are returned first.
 func (l *Log) Read(ctx context.Context, from policy.Revision, n int) ([]policystore.Entry, error) {
-	rows, err := l.reads.entries.QueryContext(ctx, from, n)
+	return l.read(ctx, l.reads.entries, from, n)
+}
+
+func (l *Log) read(ctx context.Context, statement *sql.Stmt, from policy.Revision, n int) ([]policystore.Entry, error) {
+	rows, err := statement.QueryContext(ctx, from, n)
 	if err != nil {
 		return nil, fmt.Errorf("read entries from %d: %w", from, l.explain(err))
 	}
@@ -139,7 +144,7 @@ func (l *Log) Request(ctx context.Context, principal, id string) (policystore.En
 
 // Head returns the position of the last committed entry.
 func (l *Log) Head(ctx context.Context) (policystore.Position, error) {
-	p, err := position(l.reads.head.QueryRowContext(ctx))
+	p, err := position(l.follows.head.QueryRowContext(ctx))
 	if errors.Is(err, sql.ErrNoRows) {
 		return policystore.Position{}, nil
 	}

@@ -118,6 +118,50 @@ func TestOpenTwice(t *testing.T) {
 	openRecord(t, sqlite.Config{Path: path})
 }
 
+// A link is another name of the same record, also of one that is not there yet: it does not let a second writer in.
+func TestOpenTwiceThroughALink(t *testing.T) {
+	for name, link := range map[string]struct{ target, name, through string }{
+		"the file":             {"real/teishi.db", "link.db", "link.db"},
+		"the file, relatively": {"./real/../real/teishi.db", "link.db", "link.db"},
+		"the directory":        {"real", "link", "link/teishi.db"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.Mkdir(filepath.Join(dir, "real"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Symlink(link.target, filepath.Join(dir, link.name)); err != nil {
+				t.Skipf("links cannot be made here: %v", err)
+			}
+			path, through := filepath.Join(dir, "real", "teishi.db"), filepath.Join(dir, link.through)
+			for _, order := range [][2]string{{through, path}, {path, through}} {
+				log := openRecord(t, sqlite.Config{Path: order[0]})
+				if _, err := sqlite.Open(t.Context(), sqlite.Config{Path: order[1]}); err == nil || !strings.Contains(err.Error(), "in use by") {
+					t.Errorf("Open of %s beside %s = %v", order[1], order[0], err)
+				}
+				if err := log.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func TestOpenRefusesWhatIsNoDomain(t *testing.T) {
+	dir := t.TempDir()
+	for _, domain := range []string{"Teishi", "teishi_1", "-a", "a-", "a/b", "a:b", "停止", " ", strings.Repeat("a", 64)} {
+		if _, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(dir, "teishi.db"), Domain: domain}); err == nil || !strings.Contains(err.Error(), "not a slug") {
+			t.Errorf("Open of domain %q = %v", domain, err)
+		}
+	}
+	if made, err := os.ReadDir(dir); err != nil || len(made) > 0 {
+		t.Errorf("what was refused made %v (%v)", made, err)
+	}
+	for _, domain := range []string{"a", "jp-teishi-2", strings.Repeat("a", 63)} {
+		openRecord(t, sqlite.Config{Path: filepath.Join(dir, domain+".db"), Domain: domain})
+	}
+}
+
 // A record opened for reading is read beside its writer or alone, not written, and not made if it is not there.
 func TestOpenReadOnly(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "teishi.db")

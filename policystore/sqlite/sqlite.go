@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -44,8 +45,10 @@ type Log struct {
 	lock      *os.File // nil if read-only
 	writer    *sql.DB  // one connection; nil if read-only
 	reader    *sql.DB
+	follower  *sql.DB // one connection, for Tail and Head: however many others read, policy is proven FRESH
 	writes    writes
 	reads     reads
+	follows   follows
 	changed   atomic.Pointer[chan struct{}] // closed and replaced by Append
 	closed    chan struct{}
 	closing   sync.Once
@@ -69,6 +72,9 @@ func Open(ctx context.Context, c Config) (*Log, error) {
 
 func open(ctx context.Context, c Config) (_ *Log, err error) {
 	l := newLog(c)
+	if !isSlug(l.domain) {
+		return nil, fmt.Errorf("its domain %q is not a slug: 1 to 63 of a-z, 0-9 and hyphen, neither first nor last a hyphen", l.domain)
+	}
 	if l.path, err = filepath.Abs(c.Path); err != nil {
 		return nil, err
 	}
@@ -104,16 +110,20 @@ func newLog(c Config) *Log {
 	return l
 }
 
-// openWriter takes the lock, makes the file and its tables if they are not there, and prepares to write.
+// openWriter makes the file and its tables if they are not there, takes the lock, and prepares to write. The lock is by the
+// file, not by one of the names that links give it, so that nobody takes another lock of the same file.
 func (l *Log) openWriter(ctx context.Context) error {
 	if err := os.MkdirAll(filepath.Dir(l.path), 0o700); err != nil {
 		return err
 	}
-	var err error
-	if l.lock, err = lockFile(l.path + ".lock"); err != nil {
+	if err := l.makeFile(); err != nil {
 		return err
 	}
-	if err := l.makeFile(); err != nil {
+	var err error
+	if l.path, err = filepath.EvalSymlinks(l.path); err != nil {
+		return err
+	}
+	if l.lock, err = lockFile(l.path + ".lock"); err != nil {
 		return err
 	}
 	made, err := l.look(ctx) // before it is opened for writing, which changes even what is refused
@@ -166,6 +176,9 @@ func (l *Log) openReader(ctx context.Context) error {
 	if l.reader, err = connect(l.path, "ro", readers); err != nil {
 		return err
 	}
+	if l.follower, err = connect(l.path, "ro", 1); err != nil {
+		return err
+	}
 	made, err := checkRecord(ctx, l.reader, l.domain)
 	if err == nil && !made {
 		err = errors.New("it is empty")
@@ -173,10 +186,18 @@ func (l *Log) openReader(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return l.reads.prepare(ctx, l.reader)
+	return errors.Join(l.reads.prepare(ctx, l.reader), l.follows.prepare(ctx, l.follower))
 }
 
-// Path returns where the record is.
+// isSlug tells a name of which any other store can make a key or a path.
+func isSlug(s string) bool {
+	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
+		return false
+	}
+	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
+
+// Path returns where the record is: links are followed.
 func (l *Log) Path() string { return l.path }
 
 // Close ends what follows the log and closes the file. Whoever calls the log must have returned.
@@ -184,7 +205,7 @@ func (l *Log) Close() error {
 	l.closing.Do(func() {
 		close(l.closed)
 		var errs []error
-		for _, db := range []*sql.DB{l.reader, l.writer} { // the writer last: it folds the write-ahead log into the file
+		for _, db := range []*sql.DB{l.reader, l.follower, l.writer} { // the writer last: it folds the write-ahead log into the file
 			if db != nil {
 				errs = append(errs, db.Close())
 			}

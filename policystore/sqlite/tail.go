@@ -72,7 +72,7 @@ func (t *tail) placed(ctx context.Context) error {
 	if t.at.Revision == 0 {
 		return nil
 	}
-	p, err := position(t.log.reads.place.QueryRowContext(ctx, t.at.Revision))
+	p, err := position(t.log.follows.place.QueryRowContext(ctx, t.at.Revision))
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("read entry %d: %w", t.at.Revision, t.log.explain(err))
 	}
@@ -84,7 +84,7 @@ func (t *tail) placed(ctx context.Context) error {
 
 // entries yields a batch, with proofs in between when they are due, and reports whether there was any.
 func (t *tail) entries(ctx context.Context, due <-chan time.Time) (more bool, err error) {
-	entries, err := t.log.Read(ctx, t.at.Revision+1, tailBatch)
+	entries, err := t.log.read(ctx, t.log.follows.entries, t.at.Revision+1, tailBatch)
 	if err != nil {
 		return false, err
 	}
