@@ -112,6 +112,28 @@ func TestProofAheadOfTheClock(t *testing.T) {
 	})
 }
 
+// Of the proofs of several authorities the newest counts, in whatever order they come.
+func TestOlderProofOfAnotherAuthority(t *testing.T) {
+	h := history(t, 2)
+	of := func(authority string, age time.Duration) func(*policystore.HeadProof) {
+		return func(p *policystore.HeadProof) {
+			p.Authority, p.IssuedTime = authority, p.IssuedTime.Round(0).Add(-age)
+		}
+	}
+	play(t, func(t *testing.T, s *stage) {
+		s.give(h[0])
+		s.prove(h[0].Position(), of("a", 0))
+		s.pass(time.Second)
+		s.prove(h[0].Position(), of("b", 4*time.Second))
+		s.want(h[0].Position(), fresh, time.Second)
+		s.prove(h[1].Position(), of("c", 4*time.Second))
+		s.give(h[1])
+		s.want(h[1].Position(), fresh, time.Second)
+		s.prove(h[1].Position(), of("b", 0))
+		s.want(h[1].Position(), fresh, 0)
+	})
+}
+
 // A proof that took its time is as old as it says.
 func TestProofThatTookItsTime(t *testing.T) {
 	h := history(t, 1)

@@ -180,7 +180,9 @@ func (w *wire) parts(field string) (seconds, nanos int64) {
 		case 1:
 			seconds = m.integer()
 		case 2:
-			nanos = m.integer()
+			if nanos = m.integer(); int64(int32(nanos)) != nanos {
+				m.fail("nanos are no 32-bit number")
+			}
 		default:
 			m.unknown()
 		}

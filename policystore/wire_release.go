@@ -1,9 +1,6 @@
 package policystore
 
-import (
-	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
-	"github.com/teishi-dev/teishi/policy"
-)
+import "github.com/teishi-dev/teishi/policy"
 
 func readRelease(s string) (*policy.Release, error) {
 	r, err := readReleaseValue(s)
@@ -48,7 +45,7 @@ func readReleaseValue(s string) (policy.Release, error) {
 
 func readConcernState(s string) (*policy.ConcernState, error) {
 	c := &policy.ConcernState{Time: policy.Beginning}
-	state := teishiv1.ConcernState_STATE_UNSPECIFIED
+	stated := false
 	w := wire{rest: s}
 	for w.next() {
 		switch w.field {
@@ -57,7 +54,8 @@ func readConcernState(s string) (*policy.ConcernState, error) {
 		case 2:
 			c.Concern = w.text()
 		case 3:
-			state = teishiv1.ConcernState_State(w.integer())
+			value(&w, &c.Resolved, resolvedFrom)
+			stated = true
 		case 4:
 			c.Evidence = w.text()
 		case 5:
@@ -70,8 +68,8 @@ func readConcernState(s string) (*policy.ConcernState, error) {
 			w.unknown()
 		}
 	}
-	if w.err == nil {
-		c.Resolved, w.err = resolvedFrom(state)
+	if !stated && w.err == nil {
+		_, w.err = resolvedFrom(0)
 	}
 	return c, w.err
 }

@@ -111,6 +111,20 @@ func TestDecodeRefusesTheAmbiguous(t *testing.T) {
 	}
 	put := func(organization []byte) []byte { return field(1, field(1, field(1, organization))) }
 	id := field(1, []byte("a"))
+	number := func(field protowire.Number, value uint64) []byte {
+		return protowire.AppendVarint(protowire.AppendTag(nil, field, protowire.VarintType), value)
+	}
+	const wraps = 1 << 32 // a number of 32 bits that has 33
+	span := func(nanos uint64) []byte {
+		rules := append(number(2, 1), field(3, append(number(1, 1), number(2, nanos)...))...)
+		return field(1, field(1, field(6, append(id, field(16, rules)...))))
+	}
+	state := func(value uint64) []byte {
+		return field(1, field(1, field(8, append(append(id, field(2, []byte("c"))...), number(3, value)...))))
+	}
+	withdrawn := func(nanos uint64) []byte {
+		return field(1, field(1, field(6, append(id, field(17, field(1, number(2, nanos)))...))))
+	}
 	for name, payload := range map[string][]byte{
 		"a field repeated":            put(append(id, id...)),
 		"two kinds of resource":       field(1, field(1, append(field(1, id), field(4, id)...))),
@@ -121,12 +135,20 @@ func TestDecodeRefusesTheAmbiguous(t *testing.T) {
 		"a string that is a number":   put([]byte{1 << 3, 1}),
 		"a number that is a string":   put(append(id, field(7, nil)...)),
 		"a length beyond the message": {0x0a, 0x7f, 0x00},
+		"a state that wraps":          state(wraps + 1),
+		"a state that is not known":   state(77),
+		"a span whose nanos wrap":     span(wraps + 1000),
+		"a time whose nanos wrap":     withdrawn(wraps + 1000),
 	} {
 		if got, err := policystore.DecodeChanges(payload); !errors.Is(err, policystore.ErrFormat) {
 			t.Errorf("%s is read as %v, %v", name, got, err)
 		}
 	}
-	if _, err := policystore.DecodeChanges(put(id)); err != nil {
-		t.Errorf("an organization is refused: %v", err)
+	for name, payload := range map[string][]byte{
+		"an organization": put(id), "a state": state(1), "a span": span(1000), "a time": withdrawn(1000),
+	} {
+		if _, err := policystore.DecodeChanges(payload); err != nil {
+			t.Errorf("%s is refused: %v", name, err)
+		}
 	}
 }

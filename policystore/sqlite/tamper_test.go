@@ -242,3 +242,23 @@ func TestRewoundBehindOurBack(t *testing.T) {
 		t.Errorf("Write = %v, want ErrFrozen", err)
 	}
 }
+
+// A record whose last entry is exchanged for another is noticed by its next proof.
+func TestHeadExchanged(t *testing.T) {
+	path := recordOf(t, 4)
+	log := openRecord(t, sqlite.Config{Path: path, ReadOnly: true})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var last error
+	for e, err := range log.Tail(ctx, policystore.Position{}) {
+		if last = err; err == nil && e.Entry != nil && e.Entry.Revision == 4 {
+			edit(t, path, "UPDATE entries SET hash = zeroblob(32) WHERE revision = 4")
+		}
+		if err == nil && e.Head != nil && e.Head.Position.Hash == (policystore.Hash{}) {
+			t.Fatalf("what was not read is proven: %s", e.Head.Position)
+		}
+	}
+	if !errors.Is(last, policystore.ErrDiverged) {
+		t.Errorf("the tail ends with %v, want ErrDiverged", last)
+	}
+}
