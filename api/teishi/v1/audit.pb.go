@@ -352,9 +352,10 @@ type VerifyLogResponse struct {
 	Position *Position `protobuf:"bytes,1,opt,name=position,proto3" json:"position,omitempty"`
 	// How many entries were verified.
 	EntriesVerified int64 `protobuf:"varint,2,opt,name=entries_verified,json=entriesVerified,proto3" json:"entries_verified,omitempty"`
-	// The revision of the first entry that does not verify. 0: all do.
+	// The revision of the first entry that does not verify. 0: all do; a stored checkpoint may still be damaged, which costs a
+	// start time and nothing else.
 	FirstBadRevision int64 `protobuf:"varint,3,opt,name=first_bad_revision,json=firstBadRevision,proto3" json:"first_bad_revision,omitempty"`
-	// What is wrong with it. Empty: nothing.
+	// What is wrong with the entry, or with a checkpoint where all entries verify. Empty: nothing.
 	Problem       string `protobuf:"bytes,4,opt,name=problem,proto3" json:"problem,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
