@@ -68,7 +68,10 @@ func (x *index) insert(e *edit, p place, row int32, compare func(a, b int32) int
 	}
 	found.more = found.more.own(e)
 	x.put(e, hash, p, found)
-	at, _ := slices.BinarySearchFunc(found.more.rows, row, compare)
+	at := len(found.more.rows)
+	if at > 0 && compare(found.more.rows[at-1], row) > 0 { // most come in order
+		at, _ = slices.BinarySearchFunc(found.more.rows, row, compare)
+	}
 	found.more.rows = slices.Insert(found.more.rows, at, row)
 }
 
@@ -148,7 +151,10 @@ func (b *builder) placeProvision(at place, row int32) {
 	case g.many:
 		b.index.insert(b.edit, at, row, b.compareProvisions)
 	case len(g.few) < fewPlaced:
-		i, _ := slices.BinarySearchFunc(g.few, row, func(p placed, row int32) int { return b.compareProvisions(p.row, row) })
+		i := len(g.few)
+		if i > 0 && b.compareProvisions(g.few[i-1].row, row) > 0 { // most come in order
+			i, _ = slices.BinarySearchFunc(g.few, row, func(p placed, row int32) int { return b.compareProvisions(p.row, row) })
+		}
 		g.few = slices.Insert(slices.Clip(g.few), i, placed{at.root, row})
 	default:
 		for _, p := range g.few {

@@ -113,6 +113,9 @@ func (f *facets) intern(b *builder, sel PurposeSelector) (int32, error) {
 }
 
 func facetKey(sel PurposeSelector) string {
+	if len(sel.In)+len(sel.Out) == 0 {
+		return "/"
+	}
 	in, out := slices.Sorted(slices.Values(sel.In)), slices.Sorted(slices.Values(sel.Out))
 	return strings.Join(in, ",") + "/" + strings.Join(out, ",")
 }
