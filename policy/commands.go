@@ -40,6 +40,9 @@ func (s *Snapshot) Amend(d *Directive) ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
+	if d.Window.Start == Beginning {
+		return nil, &InvalidError{"effective_time", "must be stated: an amendment replaces the whole text"}
+	}
 	next := authored(d)
 	next.AdoptedFrom = was.AdoptedFrom
 	changes := []Change{{Put: next}}

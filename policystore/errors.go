@@ -116,6 +116,9 @@ type NotReachedError struct {
 }
 
 func (e *NotReachedError) Error() string {
+	if e.Epoch > e.Applied.Epoch {
+		return fmt.Sprintf("epoch %d was not reached: the record is in epoch %d", e.Epoch, e.Applied.Epoch)
+	}
 	return fmt.Sprintf("revision %d was not reached: applied %d, known head %d", e.Wanted, e.Applied.Revision, e.Head.Revision)
 }
 

@@ -14,8 +14,13 @@ import (
 // cacheFor is how long an answer from FRESH policy may be reused by who does not follow the log.
 const cacheFor = 5 * time.Second
 
+// maxTexts is how many bytes of texts an answer carries: titles, messages, and what sources say. A text for which there is
+// no room is left out, for what the text belongs to is named all the same. Obligations are always told in full.
+const maxTexts = 1 << 20
+
 // answer is the memory of one CheckResponse, so that most of them are one allocation.
 type answer struct {
+	room       int // bytes of texts that it may yet carry
 	response   teishiv1.CheckResponse
 	freshness  teishiv1.Freshness
 	age        durationpb.Duration
@@ -26,6 +31,9 @@ type answer struct {
 
 // fill answers the question from the view.
 func (a *answer) fill(v *policystore.View, q policy.Query, t *terms) {
+	if a.room == 0 {
+		a.room = maxTexts
+	}
 	resolved := v.Resolve(q)
 	decision := v.Decide(&resolved)
 	if v.Freshness.State == policystore.Expired && !t.former() {
@@ -55,11 +63,11 @@ var outcomes = [...]teishiv1.Outcome{
 func (a *answer) texts(d *policy.Decision, v *policystore.View, language string) {
 	r := &a.response
 	cited, total := d.Citations()
-	r.Citations, r.CitationsTotal = citations(cited, language), int32(total)
+	r.Citations, r.CitationsTotal = a.citations(cited, language), int32(total)
 	r.Obligations = obligations(d.Obligations())
 	r.Alternatives = alternatives(d.Alternatives())
 	for _, one := range d.Advice() {
-		r.Advice = append(r.Advice, advice(&one, v, language))
+		r.Advice = append(r.Advice, a.advice(&one, v, language))
 	}
 	if d.Outcome == policy.Indeterminate {
 		attributes, purpose := d.Missing()
@@ -119,23 +127,32 @@ type citation struct {
 	sourceList [1]*teishiv1.Source
 }
 
-func citations(list []policy.Citation, language string) []*teishiv1.Citation {
+// text takes the room that the text needs; without it the text is left out.
+func (a *answer) text(s string) string {
+	if len(s) > a.room {
+		return ""
+	}
+	a.room -= len(s)
+	return s
+}
+
+func (a *answer) citations(list []policy.Citation, language string) []*teishiv1.Citation {
 	if len(list) == 0 {
 		return nil
 	}
 	memory, all := make([]citation, len(list)), make([]*teishiv1.Citation, len(list))
 	for i := range list {
-		memory[i].fill(&list[i], language)
+		memory[i].fill(a, &list[i], language)
 		all[i] = &memory[i].message
 	}
 	return all
 }
 
-func (c *citation) fill(cited *policy.Citation, language string) {
+func (c *citation) fill(a *answer, cited *policy.Citation, language string) {
 	d, m := cited.Directive, &c.message
 	m.Directive, m.Provision = d.ID, cited.Provision.ID
-	m.Authority, m.Number, m.Title = d.Authority, d.Number, d.Title.In(language)
-	m.Message = cited.Provision.Message.In(language)
+	m.Authority, m.Number, m.Title = d.Authority, a.text(d.Number), a.text(d.Title.In(language))
+	m.Message = a.text(cited.Provision.Message.In(language))
 	m.EffectiveTime = timestamp(&c.begins, cited.Window.Start)
 	m.EndTime = timestamp(&c.ends, cited.Window.End)
 	if cited.Release != nil {
@@ -144,21 +161,26 @@ func (c *citation) fill(cited *policy.Citation, language string) {
 	if cited.Instrument != nil {
 		m.Instrument = cited.Instrument.ID
 	}
-	m.Sources = c.sources(d.Sources)
+	m.Sources = c.sources(a, d.Sources)
 }
 
-func (c *citation) sources(list []policy.Source) []*teishiv1.Source {
+func (c *citation) sources(a *answer, list []policy.Source) []*teishiv1.Source {
 	switch len(list) {
 	case 0:
 		return nil
 	case 1:
-		c.source.Uri, c.source.Text = list[0].URI, list[0].Text
+		c.source.Uri, c.source.Text = a.text(list[0].URI), a.text(list[0].Text)
+		if c.source.Uri == "" && c.source.Text == "" {
+			return nil
+		}
 		c.sourceList[0] = &c.source
 		return c.sourceList[:]
 	}
-	all := make([]*teishiv1.Source, len(list))
+	all := make([]*teishiv1.Source, 0, len(list))
 	for i := range list {
-		all[i] = policystore.SourceToProto(&list[i])
+		if uri, text := a.text(list[i].URI), a.text(list[i].Text); uri != "" || text != "" {
+			all = append(all, &teishiv1.Source{Uri: uri, Text: text})
+		}
 	}
 	return all
 }
@@ -185,16 +207,16 @@ func alternatives(list []policy.Alternative) []*teishiv1.Alternative {
 	return all
 }
 
-func advice(a *policy.Advice, v *policystore.View, language string) *teishiv1.Advice {
+func (a *answer) advice(of *policy.Advice, v *policystore.View, language string) *teishiv1.Advice {
 	m := &teishiv1.Advice{
-		Directive:    a.Directive.ID,
-		Provision:    a.Provision.ID,
-		Message:      a.Provision.Message.In(language),
-		Met:          a.Met,
-		Alternatives: alternatives(a.Provision.Alternatives),
+		Directive:    of.Directive.ID,
+		Provision:    of.Provision.ID,
+		Message:      a.text(of.Provision.Message.In(language)),
+		Met:          of.Met,
+		Alternatives: alternatives(of.Provision.Alternatives),
 	}
-	if a.Met {
-		m.Obligations = obligations(v.Carried(a.Release))
+	if of.Met {
+		m.Obligations = obligations(v.Carried(of.Release))
 	}
 	return m
 }

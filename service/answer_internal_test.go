@@ -1,11 +1,13 @@
 package service
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
 	"github.com/teishi-dev/teishi/policy"
@@ -149,5 +151,41 @@ func TestManners(t *testing.T) {
 		if manners[name].plain == ours {
 			t.Errorf("%s is treated as %+v", name, manners[name])
 		}
+	}
+}
+
+// TestTextsHaveRoom holds an answer to its bound: what there is no room for is named without its texts.
+func TestTextsHaveRoom(t *testing.T) {
+	long := strings.Repeat("x", policy.MaxTextLength)
+	sources := make([]policy.Source, 100)
+	for i := range sources {
+		sources[i] = policy.Source{URI: "https://example.org/", Text: long}
+	}
+	d := &policy.Directive{ID: "d", Authority: "o", Sources: sources}
+	p := &policy.Provision{ID: "p", Message: policy.TextOf(map[string]string{"en": long})}
+	list := make([]policy.Citation, policy.MaxCitations)
+	for i := range list {
+		list[i] = policy.Citation{Directive: d, Provision: p, Window: policy.Always}
+	}
+	a := answer{room: maxTexts}
+	a.response.Citations = a.citations(list, "en")
+	if size := proto.Size(&a.response); size > maxTexts+64<<10 {
+		t.Errorf("an answer of %d citations has %d bytes, want about %d at most", len(list), size, maxTexts)
+	}
+	if last := a.response.Citations[len(list)-1]; last.Directive != "d" || last.Provision != "p" {
+		t.Errorf("the last citation is %v, want it named", last)
+	}
+}
+
+// TestBatchHasRoom answers as many questions as fit, and says of the others that they did not.
+func TestBatchHasRoom(t *testing.T) {
+	full, roomy := -1, 1<<10
+	var r result
+	if err := r.fill(nil, &teishiv1.Query{Organization: "o", App: "a"}, &terms{}, &full); !errors.Is(err, errFull) {
+		t.Errorf("without room: %v, want %v", err, errFull)
+	}
+	v := policystore.View{Snapshot: policy.New()}
+	if err := r.fill(&v, &teishiv1.Query{Organization: "o", App: "a"}, &terms{}, &roomy); err != nil || roomy >= 1<<10 {
+		t.Errorf("with room: %v, and %d bytes are left of %d", err, roomy, 1<<10)
 	}
 }

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"google.golang.org/protobuf/proto"
@@ -14,8 +15,11 @@ import (
 // maxQueries bounds the questions of a batch.
 const maxQueries = 1000
 
-// maxExplained bounds the explained answers of a batch, in bytes: what callers of grpc take, with some room.
-const maxExplained = maxMessage - maxMessage/8
+// maxAnswers bounds the answers of a batch, in bytes: what callers of grpc take, with some room.
+const maxAnswers = maxMessage - maxMessage/8
+
+// errFull says that there is no room left for an answer.
+var errFull = errors.New("the answers before this one fill the response: ask it in another batch")
 
 // result is the memory of one BatchCheckResult.
 type result struct {
@@ -52,7 +56,7 @@ func (d *decisionServer) BatchCheck(ctx context.Context, req *teishiv1.BatchChec
 func answerAll(ctx context.Context, v *policystore.View, queries []*teishiv1.Query, t *terms) (*teishiv1.BatchCheckResponse, error) {
 	memory := make([]result, len(queries))
 	resp := &teishiv1.BatchCheckResponse{Results: make([]*teishiv1.BatchCheckResult, len(queries))}
-	room := maxExplained
+	room := maxAnswers
 	for i, query := range queries {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -67,20 +71,39 @@ func answerAll(ctx context.Context, v *policystore.View, queries []*teishiv1.Que
 	return resp, nil
 }
 
-// fill answers one question. An explained answer takes of the room that is left for them.
+// fill answers one question, if there is room left for its answer.
 func (r *result) fill(v *policystore.View, query *teishiv1.Query, t *terms, room *int) error {
 	q, err := queryOf(query.Organization, query.App, query.Purpose, query.Attributes, t.at)
 	if err != nil {
 		return err
 	}
-	if t.explain && *room <= 0 {
-		return &messageSizeError{size: maxExplained, limit: maxExplained}
+	if *room <= 0 {
+		return errFull
 	}
+	r.answer.room = min(maxTexts, *room)
 	r.answer.fill(v, q, t)
+	if *room -= r.answer.size(t); *room < 0 {
+		proto.Reset(&r.answer.response)
+		return errFull
+	}
 	r.response.Response = &r.answer.response
 	r.message.Result = &r.response
-	if t.explain {
-		*room -= proto.Size(r.response.Response)
-	}
 	return nil
+}
+
+// size returns about how many bytes the answer takes. Most have no more than a citation, and to measure those exactly
+// would cost as much as to answer them.
+func (a *answer) size(t *terms) int {
+	r := &a.response
+	if t.explain || len(r.Advice)+len(r.Obligations)+len(r.Alternatives)+len(r.Unrecognized)+len(r.PermittedPurposes) > 0 {
+		return proto.Size(r)
+	}
+	size := 128
+	for _, c := range r.Citations {
+		size += 384 + len(c.Number) + len(c.Title) + len(c.Message)
+		for _, s := range c.Sources {
+			size += 8 + len(s.Uri) + len(s.Text)
+		}
+	}
+	return size
 }

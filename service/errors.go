@@ -75,6 +75,7 @@ var table = []row{
 
 	as(entrySizeFault),
 	as(messageSizeFault),
+	is(errFull, fault{code: codes.ResourceExhausted, reason: teishiv1.ErrorReason_ERROR_REASON_MESSAGE_TOO_LARGE, problem: errFull.Error()}),
 	as(func(e *policy.LimitError) fault {
 		return fault{code: codes.ResourceExhausted, reason: teishiv1.ErrorReason_ERROR_REASON_LIMIT_EXCEEDED, problem: e.Error(),
 			metadata: map[string]string{"limit": strconv.Itoa(e.Limit)}}
@@ -91,7 +92,8 @@ var table = []row{
 		problem: "the store is full: nothing was written"}),
 	as(func(e *policystore.NotReachedError) fault {
 		return unavailable(teishiv1.ErrorReason_ERROR_REASON_REVISION_NOT_REACHED, e.Error(),
-			"applied_revision", number(e.Applied.Revision), "known_revision", number(e.Head.Revision))
+			"applied_revision", number(e.Applied.Revision), "known_revision", number(e.Head.Revision),
+			"applied_epoch", strconv.FormatInt(e.Applied.Epoch, 10), "known_epoch", strconv.FormatInt(e.Head.Epoch, 10))
 	}),
 	is(policystore.ErrTooStale, unavailable(teishiv1.ErrorReason_ERROR_REASON_TOO_STALE, "the policy at hand may be older than max_staleness")),
 	is(errDraining, fault{code: codes.Unavailable, reason: teishiv1.ErrorReason_ERROR_REASON_DRAINING,
