@@ -15,7 +15,7 @@ import (
 type failure struct {
 	field         string
 	expected, got []string
-	surprises     []*teishiv1.Citation // what is cited and was not expected
+	because       []string // what the answer says of why it is so, in words
 }
 
 // A pair is what is expected of one field of an answer and what it is, both as people read it.
@@ -32,13 +32,39 @@ func compare(s scenario, a *teishiv1.CheckResponse) []failure {
 		if !p.stated || slices.Equal(sorted(p.expected), sorted(p.got)) {
 			continue
 		}
-		f := failure{field: p.field, expected: p.expected, got: p.got}
-		if p.field == "citations" {
-			f.surprises = surprises(s.GetExpect().GetCitations(), a)
-		}
-		failures = append(failures, f)
+		failures = append(failures, failure{field: p.field, expected: p.expected, got: p.got})
+	}
+	return explained(failures, s, a)
+}
+
+// explained adds to failures why they are: to what was decided all grounds of it, else to the citations those not expected.
+func explained(failures []failure, s scenario, a *teishiv1.CheckResponse) []failure {
+	decided := slices.IndexFunc(failures, func(f failure) bool { return f.field != "outcome" && f.field != "reason" })
+	if decided < 0 {
+		decided = len(failures)
+	}
+	if decided > 0 { // they come first
+		failures[decided-1].because = grounds(failures[:decided], a)
+	} else if len(failures) > 0 && failures[0].field == "citations" {
+		failures[0].because = names(surprises(s.GetExpect().GetCitations(), a), surprise)
 	}
 	return failures
+}
+
+// grounds says why an answer is another one: its reason, unless a failure says it, and all that it cites.
+func grounds(told []failure, a *teishiv1.CheckResponse) []string {
+	var all []string
+	if !slices.ContainsFunc(told, func(f failure) bool { return f.field == "reason" }) {
+		all = append(all, "the reason is "+reasonName(a.GetReason()))
+	}
+	if len(a.GetCitations()) == 0 {
+		return append(all, "nothing is cited")
+	}
+	all = append(all, names(a.GetCitations(), surprise)...)
+	if more := int(a.GetCitationsTotal()) - len(a.GetCitations()); more > 0 {
+		all = append(all, fmt.Sprintf("and %d more are cited", more))
+	}
+	return all
 }
 
 func pairsOf(s scenario, a *teishiv1.CheckResponse) []pair {

@@ -61,8 +61,8 @@ func (f failure) String() string {
 		difference(&b, "  - expected, and it is not there: ", f.expected, f.got)
 		difference(&b, "  + there, and it was not expected: ", f.got, f.expected)
 	}
-	for _, c := range f.surprises {
-		fmt.Fprintf(&b, "  %s\n", surprise(c))
+	for _, line := range f.because {
+		fmt.Fprintf(&b, "  %s\n", line)
 	}
 	return b.String()
 }
