@@ -101,15 +101,21 @@ func (w *world) readScenarios(name string, data []byte, items []*yaml.Node) erro
 	if err := decode(name, data, list); err != nil {
 		return err
 	}
+	var wrong []error
 	for i, s := range list.GetScenarios() {
 		stated := map[string]bool{}
 		for key, value := range pairs(valueOf(items[i], "expect")) {
-			stated[key] = value.Tag != "!!null"
+			if value.Tag != "!!null" {
+				stated[key] = true
+			}
+		}
+		if len(stated) == 0 {
+			wrong = append(wrong, fmt.Errorf("%s: `expect:` is empty, so every answer would do: state the outcome", place{name, items[i].Line}))
 		}
 		asked := asJSON(valueOf(items[i], "check"))
 		w.scenarios = append(w.scenarios, scenario{Scenario: s, place: place{name, items[i].Line}, asked: asked, stated: stated})
 	}
-	return nil
+	return errors.Join(wrong...)
 }
 
 // decode reads a file into a message; its errors name file, line and column.
