@@ -68,9 +68,31 @@ Exit codes: 0 done, 1 error; of check: 0 ALLOWED, 2 DENIED, 3 INDETERMINATE, 1 n
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w\nsee: %s -h", err, c.CommandPath())
 	})
+	for _, c := range root.Commands() {
+		group(c)
+	}
 	describeVariables(root)
 	root.SetHelpFunc(p.help)
 	return root
+}
+
+// group makes a command that only holds others refuse what is none of them, as the program itself does.
+func group(c *cobra.Command) {
+	if !c.HasSubCommands() {
+		return
+	}
+	c.SuggestionsMinimumDistance = 2
+	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	c.Args = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		text := fmt.Sprintf("unknown command %q for %q", args[0], c.CommandPath())
+		if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+			text += "; did you mean " + strings.Join(near, " or ") + "?"
+		}
+		return fmt.Errorf("%s\nsee: %s -h", text, c.CommandPath())
+	}
 }
 
 // arguments says how many arguments a command takes, and how it is used if they are not that many.
