@@ -80,6 +80,9 @@ func (p *program) test(ctx context.Context, directory, output string) error {
 
 // readWorlds reads each directory, from this one down, that holds YAML. What is wrong with any of them is told.
 func readWorlds(directory string) ([]*world, error) {
+	if err := checkDirectory(directory); err != nil {
+		return nil, err
+	}
 	files, root, err := filesAt(directory)
 	if err != nil {
 		return nil, err
@@ -95,6 +98,17 @@ func readWorlds(directory string) ([]*world, error) {
 		worlds, wrong = append(worlds, w), append(wrong, err)
 	}
 	return worlds, errors.Join(wrong...)
+}
+
+func checkDirectory(name string) error {
+	info, err := os.Stat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: no such directory", name)
+	case err == nil && !info.IsDir():
+		return fmt.Errorf("%s is not a directory", name)
+	}
+	return err
 }
 
 // filesAt returns a directory as its name in a file system, so that files are called as the user calls it if that can be.
