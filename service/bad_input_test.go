@@ -179,6 +179,8 @@ func TestBadRead(t *testing.T) {
 	refused(h, h.registry.ListApps, &teishiv1.ListAppsRequest{}, `page_token: "nonsense"`, invalid("page_token"))
 	refused(h, h.registry.ListOrganizations, &teishiv1.ListOrganizationsRequest{}, `under: "nobody"`, unknownReference("under"))
 	refused(h, h.directives.ListDirectives, &teishiv1.ListDirectivesRequest{}, `authority: "nobody"`, unknownReference("authority"))
+	refused(h, h.directives.ListReleases, &teishiv1.ListReleasesRequest{}, `directive: "none"`, absent)
+	refused(h, h.directives.ListReleases, &teishiv1.ListReleasesRequest{}, ``, invalid("directive"))
 }
 
 // TestHugeRequest sends 10 MB to a write and to a question, and more than a question may have to Check.

@@ -2,12 +2,18 @@ package service
 
 import (
 	"context"
+	"iter"
 	"slices"
+
+	"google.golang.org/protobuf/proto"
 
 	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
 	"github.com/teishi-dev/teishi/policy"
 	"github.com/teishi-dev/teishi/policystore"
 )
+
+// maxShown is how many releases are shown with their directive.
+const maxShown = 100
 
 // GetDirective returns a directive with what belongs to it, and how it stands now.
 func (d *directiveServer) GetDirective(ctx context.Context, req *teishiv1.GetDirectiveRequest) (*teishiv1.GetDirectiveResponse, error) {
@@ -20,17 +26,26 @@ func (d *directiveServer) GetDirective(ctx context.Context, req *teishiv1.GetDir
 		return nil, &policy.NotFoundError{Key: directiveKey(req.Id)}
 	}
 	state := stateOf(&v, text, policy.InstantOf(d.now()))
-	return &teishiv1.GetDirectiveResponse{
+	releases := v.Releases(text.ID)
+	resp := &teishiv1.GetDirectiveResponse{
 		Directive:        policystore.DirectiveToProto(text, changed(&v, text)),
-		Releases:         messages(&v, v.Releases(text.ID), policystore.ReleaseToProto),
 		Concerns:         messages(&v, concernStates(&v, text), policystore.ConcernStateToProto),
 		Statements:       messages(&v, v.Statements(text.ID), policystore.StatementToProto),
 		State:            state,
 		Liftable:         liftable(&v, text, state),
 		OriginalRevision: originalRevision(&v, text),
+		ReleasesTotal:    int32(len(releases)),
 		Revision:         int64(v.Position.Revision),
 		Epoch:            v.Position.Epoch,
-	}, nil
+	}
+	room := maxPageBytes - proto.Size(resp)
+	for _, m := range messages(&v, releases[:min(len(releases), maxShown)], policystore.ReleaseToProto) {
+		if room -= proto.Size(m); room < 0 {
+			break
+		}
+		resp.Releases = append(resp.Releases, m)
+	}
+	return resp, nil
 }
 
 // changed returns the revision at which the resource last changed, 0 if it is not in the record.
@@ -129,4 +144,26 @@ func (d *directiveServer) ListDirectives(ctx context.Context, req *teishiv1.List
 		return nil, err
 	}
 	return &teishiv1.ListDirectivesResponse{Directives: items, NextPageToken: p.next, Revision: p.revision(), Epoch: p.token.epoch}, nil
+}
+
+// ListReleases returns the lifts and exemptions of a directive by id.
+func (d *directiveServer) ListReleases(ctx context.Context, req *teishiv1.ListReleasesRequest) (*teishiv1.ListReleasesResponse, error) {
+	of := func(v *policystore.View) (iter.Seq2[policy.Resource, policy.Revision], error) {
+		if v.Directive(req.Directive) == nil {
+			return nil, &policy.NotFoundError{Key: directiveKey(req.Directive)}
+		}
+		return func(yield func(policy.Resource, policy.Revision) bool) {
+			for _, r := range v.Releases(req.Directive) {
+				if !yield(r, changed(v, r)) {
+					return
+				}
+			}
+		}, nil
+	}
+	items, p, err := paged(ctx, d.Server, teishiv1.DirectiveService_ListReleases_FullMethodName, req,
+		of, all[*policy.Release], policystore.ReleaseToProto)
+	if err != nil {
+		return nil, err
+	}
+	return &teishiv1.ListReleasesResponse{Releases: items, NextPageToken: p.next, Revision: p.revision(), Epoch: p.token.epoch}, nil
 }

@@ -180,6 +180,81 @@ func TestRegistryLists(t *testing.T) {
 	}
 }
 
+// TestListReleases pages through more releases than are shown with their directive, and grants another meanwhile.
+func TestListReleases(t *testing.T) {
+	const total = 250
+	h := open(t)
+	h.settle()
+	carved := strings.Replace(halt, `exemption_rules`, `carve_outs { id: "fire" selector { purposes { in: "service" } } } exemption_rules`, 1)
+	do(h, h.directives.IssueDirective, &teishiv1.IssueDirectiveRequest{}, `directive { `+carved+` } reason: "x"`)
+	do(h, h.directives.IssueDirective, &teishiv1.IssueDirectiveRequest{}, `directive { `+strings.Replace(halt, `"halt"`, `"other"`, 1)+` } reason: "x"`)
+	grant := func(id string) {
+		t.Helper()
+		req := exemption(h)
+		req.Release = id
+		_, err := h.directives.GrantExemption(t.Context(), req)
+		h.must(err)
+	}
+	want := make([]string, total)
+	for i := range total {
+		want[i] = fmt.Sprintf("e-%03d", i)
+		grant(fmt.Sprintf("e-%03d", i*7%total))
+	}
+	shown := do(h, h.directives.GetDirective, &teishiv1.GetDirectiveRequest{}, `id: "halt"`)
+	if got := releaseIDs(shown.Releases); !slices.Equal(got, want[:100]) || shown.ReleasesTotal != total {
+		t.Errorf("GetDirective shows %q of %d, want %q of %d", got, shown.ReleasesTotal, want[:100], total)
+	}
+	var got []string
+	var pages []int
+	token := ""
+	for {
+		page := do(h, h.directives.ListReleases, &teishiv1.ListReleasesRequest{}, `directive: "halt" page_token: "`+token+`"`)
+		got = append(got, releaseIDs(page.Releases)...)
+		pages = append(pages, len(page.Releases))
+		if page.Revision != shown.Revision || page.Releases[0].Revision == 0 {
+			t.Errorf("page %d is of revision %d, want %d, and its first release shows revision %d", len(pages), page.Revision, shown.Revision, page.Releases[0].Revision)
+		}
+		if token = page.NextPageToken; token == "" {
+			break
+		}
+		refused(h, h.directives.ListReleases, &teishiv1.ListReleasesRequest{}, `directive: "other" page_token: "`+token+`"`, invalid("page_token"))
+		grant(fmt.Sprintf("e-249-%d", len(pages)))
+	}
+	if !slices.Equal(got, want) || !slices.Equal(pages, []int{100, 100, 50}) {
+		t.Errorf("ListReleases = %q in pages of %d, want %q", got, pages, want)
+	}
+	if other := do(h, h.directives.ListReleases, &teishiv1.ListReleasesRequest{}, `directive: "other"`); len(other.Releases) != 0 || other.NextPageToken != "" {
+		t.Errorf("releases of a directive without any = %v", other)
+	}
+}
+
+// TestShownReleasesFit has a directive with releases that are more than a message holds.
+func TestShownReleasesFit(t *testing.T) {
+	h := open(t)
+	h.suspend()
+	var obligations []*teishiv1.Obligation
+	for i := range 100 {
+		obligations = append(obligations, &teishiv1.Obligation{Id: fmt.Sprintf("o-%d", i), Text: strings.Repeat("x", 8000)})
+	}
+	for i := range 6 {
+		req := exemption(h)
+		req.Release, req.Obligations = fmt.Sprintf("e-%d", i), obligations
+		_, err := h.directives.GrantExemption(t.Context(), req)
+		h.must(err)
+	}
+	shown := do(h, h.directives.GetDirective, &teishiv1.GetDirectiveRequest{}, `id: "halt"`)
+	if len(shown.Releases) != 4 || shown.ReleasesTotal != 6 {
+		t.Errorf("GetDirective shows %d of %d, want 4 of 6", len(shown.Releases), shown.ReleasesTotal)
+	}
+}
+
+func releaseIDs(releases []*teishiv1.Release) (ids []string) {
+	for _, r := range releases {
+		ids = append(ids, r.Id)
+	}
+	return ids
+}
+
 // TestPageBytes lists what does not fit into a message together.
 func TestPageBytes(t *testing.T) {
 	h := open(t)

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"iter"
 
 	"google.golang.org/protobuf/proto"
 
@@ -26,6 +27,17 @@ func get[R policy.Resource, M any](ctx context.Context, s *Server, key policy.Ke
 func list[R policy.Resource, M proto.Message](ctx context.Context, s *Server, method string, req listRequest, kind policy.Kind,
 	keep func(v *policystore.View, r R) bool, to func(R, policy.Revision) M,
 ) ([]M, *page, error) {
+	of := func(v *policystore.View) (iter.Seq2[policy.Resource, policy.Revision], error) {
+		return v.Resources(kind), nil
+	}
+	return paged(ctx, s, method, req, of, keep, to)
+}
+
+// paged returns a page of what of finds in the view, ordered by id, and is to be kept.
+func paged[R policy.Resource, M proto.Message](ctx context.Context, s *Server, method string, req listRequest,
+	of func(v *policystore.View) (iter.Seq2[policy.Resource, policy.Revision], error),
+	keep func(v *policystore.View, r R) bool, to func(R, policy.Revision) M,
+) ([]M, *page, error) {
 	p, err := s.open(ctx, method, req, func() (policystore.View, policy.Instant, error) {
 		v, err := s.replica.View(ctx, policystore.Demand{})
 		return v, 0, err
@@ -33,8 +45,12 @@ func list[R policy.Resource, M proto.Message](ctx context.Context, s *Server, me
 	if err != nil {
 		return nil, nil, err
 	}
+	found, err := of(&p.view)
+	if err != nil {
+		return nil, nil, err
+	}
 	var items []M
-	for r, changed := range p.view.Resources(kind) {
+	for r, changed := range found {
 		id := r.Key().ID
 		if id <= p.token.cursor || !keep(&p.view, r.(R)) {
 			continue

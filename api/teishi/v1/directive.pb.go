@@ -303,7 +303,8 @@ type GetDirectiveResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its text, with its carve-outs.
 	Directive *Directive `protobuf:"bytes,1,opt,name=directive,proto3" json:"directive,omitempty"`
-	// Its lifts and exemptions, ordered by id.
+	// The first of its lifts and exemptions, ordered by id: at most 100, and no more than fit into the answer. ListReleases
+	// returns all of them.
 	Releases []*Release `protobuf:"bytes,2,rep,name=releases,proto3" json:"releases,omitempty"`
 	// The states of its concerns, in the order of its text.
 	Concerns []*ConcernState `protobuf:"bytes,3,rep,name=concerns,proto3" json:"concerns,omitempty"`
@@ -316,6 +317,8 @@ type GetDirectiveResponse struct {
 	// If it was adopted: the revision at which the original last changed. Later than `adopted_from.revision`: the original has
 	// changed since.
 	OriginalRevision int64 `protobuf:"varint,7,opt,name=original_revision,json=originalRevision,proto3" json:"original_revision,omitempty"`
+	// How many lifts and exemptions it has. More than there are in `releases`: ListReleases returns the rest.
+	ReleasesTotal int32 `protobuf:"varint,8,opt,name=releases_total,json=releasesTotal,proto3" json:"releases_total,omitempty"`
 	// The revision this was read at.
 	Revision int64 `protobuf:"varint,10,opt,name=revision,proto3" json:"revision,omitempty"`
 	// The epoch of that revision.
@@ -399,6 +402,13 @@ func (x *GetDirectiveResponse) GetLiftable() bool {
 func (x *GetDirectiveResponse) GetOriginalRevision() int64 {
 	if x != nil {
 		return x.OriginalRevision
+	}
+	return 0
+}
+
+func (x *GetDirectiveResponse) GetReleasesTotal() int32 {
+	if x != nil {
+		return x.ReleasesTotal
 	}
 	return 0
 }
@@ -554,6 +564,143 @@ func (x *ListDirectivesResponse) GetEpoch() int64 {
 	return 0
 }
 
+// Asks for the lifts and exemptions of a directive.
+type ListReleasesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the directive.
+	Directive string `protobuf:"bytes,1,opt,name=directive,proto3" json:"directive,omitempty"`
+	// At most this many are returned: 0 means 100, and more than 1,000 is taken as 1,000.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before, with every other field as it was. A token of another question is refused.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListReleasesRequest) Reset() {
+	*x = ListReleasesRequest{}
+	mi := &file_teishi_v1_directive_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListReleasesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListReleasesRequest) ProtoMessage() {}
+
+func (x *ListReleasesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_teishi_v1_directive_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListReleasesRequest.ProtoReflect.Descriptor instead.
+func (*ListReleasesRequest) Descriptor() ([]byte, []int) {
+	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListReleasesRequest) GetDirective() string {
+	if x != nil {
+		return x.Directive
+	}
+	return ""
+}
+
+func (x *ListReleasesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListReleasesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// A page of lifts and exemptions.
+type ListReleasesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Ordered by id.
+	Releases []*Release `protobuf:"bytes,1,rep,name=releases,proto3" json:"releases,omitempty"`
+	// Where the next page begins; empty after the last. It pins the question and the revision.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// The revision this was read at.
+	Revision int64 `protobuf:"varint,10,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The epoch of that revision.
+	Epoch         int64 `protobuf:"varint,11,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListReleasesResponse) Reset() {
+	*x = ListReleasesResponse{}
+	mi := &file_teishi_v1_directive_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListReleasesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListReleasesResponse) ProtoMessage() {}
+
+func (x *ListReleasesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_teishi_v1_directive_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListReleasesResponse.ProtoReflect.Descriptor instead.
+func (*ListReleasesResponse) Descriptor() ([]byte, []int) {
+	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListReleasesResponse) GetReleases() []*Release {
+	if x != nil {
+		return x.Releases
+	}
+	return nil
+}
+
+func (x *ListReleasesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListReleasesResponse) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *ListReleasesResponse) GetEpoch() int64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
 // Replaces the text of a directive.
 type AmendDirectiveRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -576,7 +723,7 @@ type AmendDirectiveRequest struct {
 
 func (x *AmendDirectiveRequest) Reset() {
 	*x = AmendDirectiveRequest{}
-	mi := &file_teishi_v1_directive_proto_msgTypes[6]
+	mi := &file_teishi_v1_directive_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -588,7 +735,7 @@ func (x *AmendDirectiveRequest) String() string {
 func (*AmendDirectiveRequest) ProtoMessage() {}
 
 func (x *AmendDirectiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_teishi_v1_directive_proto_msgTypes[6]
+	mi := &file_teishi_v1_directive_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -601,7 +748,7 @@ func (x *AmendDirectiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AmendDirectiveRequest.ProtoReflect.Descriptor instead.
 func (*AmendDirectiveRequest) Descriptor() ([]byte, []int) {
-	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{6}
+	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AmendDirectiveRequest) GetDirective() *Directive {
@@ -656,7 +803,7 @@ type AmendDirectiveResponse struct {
 
 func (x *AmendDirectiveResponse) Reset() {
 	*x = AmendDirectiveResponse{}
-	mi := &file_teishi_v1_directive_proto_msgTypes[7]
+	mi := &file_teishi_v1_directive_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -668,7 +815,7 @@ func (x *AmendDirectiveResponse) String() string {
 func (*AmendDirectiveResponse) ProtoMessage() {}
 
 func (x *AmendDirectiveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_teishi_v1_directive_proto_msgTypes[7]
+	mi := &file_teishi_v1_directive_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -681,7 +828,7 @@ func (x *AmendDirectiveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AmendDirectiveResponse.ProtoReflect.Descriptor instead.
 func (*AmendDirectiveResponse) Descriptor() ([]byte, []int) {
-	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{7}
+	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AmendDirectiveResponse) GetDirective() *Directive {
@@ -734,7 +881,7 @@ type WithdrawDirectiveRequest struct {
 
 func (x *WithdrawDirectiveRequest) Reset() {
 	*x = WithdrawDirectiveRequest{}
-	mi := &file_teishi_v1_directive_proto_msgTypes[8]
+	mi := &file_teishi_v1_directive_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -746,7 +893,7 @@ func (x *WithdrawDirectiveRequest) String() string {
 func (*WithdrawDirectiveRequest) ProtoMessage() {}
 
 func (x *WithdrawDirectiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_teishi_v1_directive_proto_msgTypes[8]
+	mi := &file_teishi_v1_directive_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -759,7 +906,7 @@ func (x *WithdrawDirectiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawDirectiveRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawDirectiveRequest) Descriptor() ([]byte, []int) {
-	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{8}
+	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *WithdrawDirectiveRequest) GetDirective() string {
@@ -814,7 +961,7 @@ type WithdrawDirectiveResponse struct {
 
 func (x *WithdrawDirectiveResponse) Reset() {
 	*x = WithdrawDirectiveResponse{}
-	mi := &file_teishi_v1_directive_proto_msgTypes[9]
+	mi := &file_teishi_v1_directive_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -826,7 +973,7 @@ func (x *WithdrawDirectiveResponse) String() string {
 func (*WithdrawDirectiveResponse) ProtoMessage() {}
 
 func (x *WithdrawDirectiveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_teishi_v1_directive_proto_msgTypes[9]
+	mi := &file_teishi_v1_directive_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -839,7 +986,7 @@ func (x *WithdrawDirectiveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawDirectiveResponse.ProtoReflect.Descriptor instead.
 func (*WithdrawDirectiveResponse) Descriptor() ([]byte, []int) {
-	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{9}
+	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *WithdrawDirectiveResponse) GetDirective() *Directive {
@@ -902,7 +1049,7 @@ type LiftDirectiveRequest struct {
 
 func (x *LiftDirectiveRequest) Reset() {
 	*x = LiftDirectiveRequest{}
-	mi := &file_teishi_v1_directive_proto_msgTypes[10]
+	mi := &file_teishi_v1_directive_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -914,7 +1061,7 @@ func (x *LiftDirectiveRequest) String() string {
 func (*LiftDirectiveRequest) ProtoMessage() {}
 
 func (x *LiftDirectiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_teishi_v1_directive_proto_msgTypes[10]
+	mi := &file_teishi_v1_directive_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -927,7 +1074,7 @@ func (x *LiftDirectiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiftDirectiveRequest.ProtoReflect.Descriptor instead.
 func (*LiftDirectiveRequest) Descriptor() ([]byte, []int) {
-	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{10}
+	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *LiftDirectiveRequest) GetDirective() string {
@@ -1017,7 +1164,7 @@ type LiftDirectiveResponse struct {
 
 func (x *LiftDirectiveResponse) Reset() {
 	*x = LiftDirectiveResponse{}
-	mi := &file_teishi_v1_directive_proto_msgTypes[11]
+	mi := &file_teishi_v1_directive_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1029,7 +1176,7 @@ func (x *LiftDirectiveResponse) String() string {
 func (*LiftDirectiveResponse) ProtoMessage() {}
 
 func (x *LiftDirectiveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_teishi_v1_directive_proto_msgTypes[11]
+	mi := &file_teishi_v1_directive_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1042,7 +1189,7 @@ func (x *LiftDirectiveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiftDirectiveResponse.ProtoReflect.Descriptor instead.
 func (*LiftDirectiveResponse) Descriptor() ([]byte, []int) {
-	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{11}
+	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *LiftDirectiveResponse) GetRelease() *Release {
@@ -1111,7 +1258,7 @@ type GrantExemptionRequest struct {
 
 func (x *GrantExemptionRequest) Reset() {
 	*x = GrantExemptionRequest{}
-	mi := &file_teishi_v1_directive_proto_msgTypes[12]
+	mi := &file_teishi_v1_directive_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1123,7 +1270,7 @@ func (x *GrantExemptionRequest) String() string {
 func (*GrantExemptionRequest) ProtoMessage() {}
 
 func (x *GrantExemptionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_teishi_v1_directive_proto_msgTypes[12]
+	mi := &file_teishi_v1_directive_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1136,7 +1283,7 @@ func (x *GrantExemptionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrantExemptionRequest.ProtoReflect.Descriptor instead.
 func (*GrantExemptionRequest) Descriptor() ([]byte, []int) {
-	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{12}
+	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GrantExemptionRequest) GetDirective() string {
@@ -1247,7 +1394,7 @@ type GrantExemptionResponse struct {
 
 func (x *GrantExemptionResponse) Reset() {
 	*x = GrantExemptionResponse{}
-	mi := &file_teishi_v1_directive_proto_msgTypes[13]
+	mi := &file_teishi_v1_directive_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1259,7 +1406,7 @@ func (x *GrantExemptionResponse) String() string {
 func (*GrantExemptionResponse) ProtoMessage() {}
 
 func (x *GrantExemptionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_teishi_v1_directive_proto_msgTypes[13]
+	mi := &file_teishi_v1_directive_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1272,7 +1419,7 @@ func (x *GrantExemptionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrantExemptionResponse.ProtoReflect.Descriptor instead.
 func (*GrantExemptionResponse) Descriptor() ([]byte, []int) {
-	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{13}
+	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GrantExemptionResponse) GetRelease() *Release {
@@ -1330,7 +1477,7 @@ type RevokeReleaseRequest struct {
 
 func (x *RevokeReleaseRequest) Reset() {
 	*x = RevokeReleaseRequest{}
-	mi := &file_teishi_v1_directive_proto_msgTypes[14]
+	mi := &file_teishi_v1_directive_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1342,7 +1489,7 @@ func (x *RevokeReleaseRequest) String() string {
 func (*RevokeReleaseRequest) ProtoMessage() {}
 
 func (x *RevokeReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_teishi_v1_directive_proto_msgTypes[14]
+	mi := &file_teishi_v1_directive_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1355,7 +1502,7 @@ func (x *RevokeReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeReleaseRequest.ProtoReflect.Descriptor instead.
 func (*RevokeReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{14}
+	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RevokeReleaseRequest) GetDirective() string {
@@ -1424,7 +1571,7 @@ type RevokeReleaseResponse struct {
 
 func (x *RevokeReleaseResponse) Reset() {
 	*x = RevokeReleaseResponse{}
-	mi := &file_teishi_v1_directive_proto_msgTypes[15]
+	mi := &file_teishi_v1_directive_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1436,7 +1583,7 @@ func (x *RevokeReleaseResponse) String() string {
 func (*RevokeReleaseResponse) ProtoMessage() {}
 
 func (x *RevokeReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_teishi_v1_directive_proto_msgTypes[15]
+	mi := &file_teishi_v1_directive_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1449,7 +1596,7 @@ func (x *RevokeReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeReleaseResponse.ProtoReflect.Descriptor instead.
 func (*RevokeReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{15}
+	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RevokeReleaseResponse) GetRelease() *Release {
@@ -1506,7 +1653,7 @@ type ResolveConcernRequest struct {
 
 func (x *ResolveConcernRequest) Reset() {
 	*x = ResolveConcernRequest{}
-	mi := &file_teishi_v1_directive_proto_msgTypes[16]
+	mi := &file_teishi_v1_directive_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1518,7 +1665,7 @@ func (x *ResolveConcernRequest) String() string {
 func (*ResolveConcernRequest) ProtoMessage() {}
 
 func (x *ResolveConcernRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_teishi_v1_directive_proto_msgTypes[16]
+	mi := &file_teishi_v1_directive_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1531,7 +1678,7 @@ func (x *ResolveConcernRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveConcernRequest.ProtoReflect.Descriptor instead.
 func (*ResolveConcernRequest) Descriptor() ([]byte, []int) {
-	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{16}
+	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ResolveConcernRequest) GetDirective() string {
@@ -1602,7 +1749,7 @@ type ResolveConcernResponse struct {
 
 func (x *ResolveConcernResponse) Reset() {
 	*x = ResolveConcernResponse{}
-	mi := &file_teishi_v1_directive_proto_msgTypes[17]
+	mi := &file_teishi_v1_directive_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1614,7 +1761,7 @@ func (x *ResolveConcernResponse) String() string {
 func (*ResolveConcernResponse) ProtoMessage() {}
 
 func (x *ResolveConcernResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_teishi_v1_directive_proto_msgTypes[17]
+	mi := &file_teishi_v1_directive_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1627,7 +1774,7 @@ func (x *ResolveConcernResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveConcernResponse.ProtoReflect.Descriptor instead.
 func (*ResolveConcernResponse) Descriptor() ([]byte, []int) {
-	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{17}
+	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ResolveConcernResponse) GetConcern() *ConcernState {
@@ -1689,7 +1836,7 @@ type ReopenConcernRequest struct {
 
 func (x *ReopenConcernRequest) Reset() {
 	*x = ReopenConcernRequest{}
-	mi := &file_teishi_v1_directive_proto_msgTypes[18]
+	mi := &file_teishi_v1_directive_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1701,7 +1848,7 @@ func (x *ReopenConcernRequest) String() string {
 func (*ReopenConcernRequest) ProtoMessage() {}
 
 func (x *ReopenConcernRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_teishi_v1_directive_proto_msgTypes[18]
+	mi := &file_teishi_v1_directive_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1714,7 +1861,7 @@ func (x *ReopenConcernRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReopenConcernRequest.ProtoReflect.Descriptor instead.
 func (*ReopenConcernRequest) Descriptor() ([]byte, []int) {
-	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{18}
+	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ReopenConcernRequest) GetDirective() string {
@@ -1778,7 +1925,7 @@ type ReopenConcernResponse struct {
 
 func (x *ReopenConcernResponse) Reset() {
 	*x = ReopenConcernResponse{}
-	mi := &file_teishi_v1_directive_proto_msgTypes[19]
+	mi := &file_teishi_v1_directive_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1790,7 +1937,7 @@ func (x *ReopenConcernResponse) String() string {
 func (*ReopenConcernResponse) ProtoMessage() {}
 
 func (x *ReopenConcernResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_teishi_v1_directive_proto_msgTypes[19]
+	mi := &file_teishi_v1_directive_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1803,7 +1950,7 @@ func (x *ReopenConcernResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReopenConcernResponse.ProtoReflect.Descriptor instead.
 func (*ReopenConcernResponse) Descriptor() ([]byte, []int) {
-	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{19}
+	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ReopenConcernResponse) GetConcern() *ConcernState {
@@ -1863,7 +2010,7 @@ type RecordStatementRequest struct {
 
 func (x *RecordStatementRequest) Reset() {
 	*x = RecordStatementRequest{}
-	mi := &file_teishi_v1_directive_proto_msgTypes[20]
+	mi := &file_teishi_v1_directive_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1875,7 +2022,7 @@ func (x *RecordStatementRequest) String() string {
 func (*RecordStatementRequest) ProtoMessage() {}
 
 func (x *RecordStatementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_teishi_v1_directive_proto_msgTypes[20]
+	mi := &file_teishi_v1_directive_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1888,7 +2035,7 @@ func (x *RecordStatementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordStatementRequest.ProtoReflect.Descriptor instead.
 func (*RecordStatementRequest) Descriptor() ([]byte, []int) {
-	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{20}
+	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RecordStatementRequest) GetStatement() *Statement {
@@ -1943,7 +2090,7 @@ type RecordStatementResponse struct {
 
 func (x *RecordStatementResponse) Reset() {
 	*x = RecordStatementResponse{}
-	mi := &file_teishi_v1_directive_proto_msgTypes[21]
+	mi := &file_teishi_v1_directive_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1955,7 +2102,7 @@ func (x *RecordStatementResponse) String() string {
 func (*RecordStatementResponse) ProtoMessage() {}
 
 func (x *RecordStatementResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_teishi_v1_directive_proto_msgTypes[21]
+	mi := &file_teishi_v1_directive_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1968,7 +2115,7 @@ func (x *RecordStatementResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordStatementResponse.ProtoReflect.Descriptor instead.
 func (*RecordStatementResponse) Descriptor() ([]byte, []int) {
-	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{21}
+	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RecordStatementResponse) GetStatement() *Statement {
@@ -2031,7 +2178,7 @@ type AdoptDirectiveRequest struct {
 
 func (x *AdoptDirectiveRequest) Reset() {
 	*x = AdoptDirectiveRequest{}
-	mi := &file_teishi_v1_directive_proto_msgTypes[22]
+	mi := &file_teishi_v1_directive_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2043,7 +2190,7 @@ func (x *AdoptDirectiveRequest) String() string {
 func (*AdoptDirectiveRequest) ProtoMessage() {}
 
 func (x *AdoptDirectiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_teishi_v1_directive_proto_msgTypes[22]
+	mi := &file_teishi_v1_directive_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2056,7 +2203,7 @@ func (x *AdoptDirectiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptDirectiveRequest.ProtoReflect.Descriptor instead.
 func (*AdoptDirectiveRequest) Descriptor() ([]byte, []int) {
-	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{22}
+	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *AdoptDirectiveRequest) GetDirective() string {
@@ -2146,7 +2293,7 @@ type AdoptDirectiveResponse struct {
 
 func (x *AdoptDirectiveResponse) Reset() {
 	*x = AdoptDirectiveResponse{}
-	mi := &file_teishi_v1_directive_proto_msgTypes[23]
+	mi := &file_teishi_v1_directive_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2158,7 +2305,7 @@ func (x *AdoptDirectiveResponse) String() string {
 func (*AdoptDirectiveResponse) ProtoMessage() {}
 
 func (x *AdoptDirectiveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_teishi_v1_directive_proto_msgTypes[23]
+	mi := &file_teishi_v1_directive_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2171,7 +2318,7 @@ func (x *AdoptDirectiveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptDirectiveResponse.ProtoReflect.Descriptor instead.
 func (*AdoptDirectiveResponse) Descriptor() ([]byte, []int) {
-	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{23}
+	return file_teishi_v1_directive_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *AdoptDirectiveResponse) GetDirective() *Directive {
@@ -2224,7 +2371,7 @@ const file_teishi_v1_directive_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\f \x01(\tR\trequestId\"R\n" +
 	"\x13GetDirectiveRequest\x12;\n" +
-	"\x02id\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x02id\"\x91\x03\n" +
+	"\x02id\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x02id\"\xb8\x03\n" +
 	"\x14GetDirectiveResponse\x122\n" +
 	"\tdirective\x18\x01 \x01(\v2\x14.teishi.v1.DirectiveR\tdirective\x12.\n" +
 	"\breleases\x18\x02 \x03(\v2\x12.teishi.v1.ReleaseR\breleases\x123\n" +
@@ -2234,7 +2381,8 @@ const file_teishi_v1_directive_proto_rawDesc = "" +
 	"statements\x12/\n" +
 	"\x05state\x18\x05 \x01(\x0e2\x19.teishi.v1.DirectiveStateR\x05state\x12\x1a\n" +
 	"\bliftable\x18\x06 \x01(\bR\bliftable\x12+\n" +
-	"\x11original_revision\x18\a \x01(\x03R\x10originalRevision\x12\x1a\n" +
+	"\x11original_revision\x18\a \x01(\x03R\x10originalRevision\x12%\n" +
+	"\x0ereleases_total\x18\b \x01(\x05R\rreleasesTotal\x12\x1a\n" +
 	"\brevision\x18\n" +
 	" \x01(\x03R\brevision\x12\x14\n" +
 	"\x05epoch\x18\v \x01(\x03R\x05epoch\"\xaa\x01\n" +
@@ -2247,6 +2395,17 @@ const file_teishi_v1_directive_proto_rawDesc = "" +
 	"\n" +
 	"directives\x18\x01 \x03(\v2\x14.teishi.v1.DirectiveR\n" +
 	"directives\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1a\n" +
+	"\brevision\x18\n" +
+	" \x01(\x03R\brevision\x12\x14\n" +
+	"\x05epoch\x18\v \x01(\x03R\x05epoch\"\xa5\x01\n" +
+	"\x13ListReleasesRequest\x12I\n" +
+	"\tdirective\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\tdirective\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"\xa0\x01\n" +
+	"\x14ListReleasesResponse\x12.\n" +
+	"\breleases\x18\x01 \x03(\v2\x12.teishi.v1.ReleaseR\breleases\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1a\n" +
 	"\brevision\x18\n" +
 	" \x01(\x03R\brevision\x12\x14\n" +
@@ -2441,11 +2600,12 @@ const file_teishi_v1_directive_proto_rawDesc = "" +
 	"\x16DIRECTIVE_STATE_LIFTED\x10\x03\x12\x1b\n" +
 	"\x17DIRECTIVE_STATE_EXPIRED\x10\x04\x12\x1e\n" +
 	"\x1aDIRECTIVE_STATE_SUPERSEDED\x10\x05\x12\x1d\n" +
-	"\x19DIRECTIVE_STATE_WITHDRAWN\x10\x062\xa3\b\n" +
+	"\x19DIRECTIVE_STATE_WITHDRAWN\x10\x062\xf4\b\n" +
 	"\x10DirectiveService\x12U\n" +
 	"\x0eIssueDirective\x12 .teishi.v1.IssueDirectiveRequest\x1a!.teishi.v1.IssueDirectiveResponse\x12O\n" +
 	"\fGetDirective\x12\x1e.teishi.v1.GetDirectiveRequest\x1a\x1f.teishi.v1.GetDirectiveResponse\x12U\n" +
-	"\x0eListDirectives\x12 .teishi.v1.ListDirectivesRequest\x1a!.teishi.v1.ListDirectivesResponse\x12U\n" +
+	"\x0eListDirectives\x12 .teishi.v1.ListDirectivesRequest\x1a!.teishi.v1.ListDirectivesResponse\x12O\n" +
+	"\fListReleases\x12\x1e.teishi.v1.ListReleasesRequest\x1a\x1f.teishi.v1.ListReleasesResponse\x12U\n" +
 	"\x0eAmendDirective\x12 .teishi.v1.AmendDirectiveRequest\x1a!.teishi.v1.AmendDirectiveResponse\x12^\n" +
 	"\x11WithdrawDirective\x12#.teishi.v1.WithdrawDirectiveRequest\x1a$.teishi.v1.WithdrawDirectiveResponse\x12R\n" +
 	"\rLiftDirective\x12\x1f.teishi.v1.LiftDirectiveRequest\x1a .teishi.v1.LiftDirectiveResponse\x12U\n" +
@@ -2471,7 +2631,7 @@ func file_teishi_v1_directive_proto_rawDescGZIP() []byte {
 }
 
 var file_teishi_v1_directive_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_teishi_v1_directive_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_teishi_v1_directive_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_teishi_v1_directive_proto_goTypes = []any{
 	(DirectiveState)(0),               // 0: teishi.v1.DirectiveState
 	(*IssueDirectiveRequest)(nil),     // 1: teishi.v1.IssueDirectiveRequest
@@ -2480,90 +2640,95 @@ var file_teishi_v1_directive_proto_goTypes = []any{
 	(*GetDirectiveResponse)(nil),      // 4: teishi.v1.GetDirectiveResponse
 	(*ListDirectivesRequest)(nil),     // 5: teishi.v1.ListDirectivesRequest
 	(*ListDirectivesResponse)(nil),    // 6: teishi.v1.ListDirectivesResponse
-	(*AmendDirectiveRequest)(nil),     // 7: teishi.v1.AmendDirectiveRequest
-	(*AmendDirectiveResponse)(nil),    // 8: teishi.v1.AmendDirectiveResponse
-	(*WithdrawDirectiveRequest)(nil),  // 9: teishi.v1.WithdrawDirectiveRequest
-	(*WithdrawDirectiveResponse)(nil), // 10: teishi.v1.WithdrawDirectiveResponse
-	(*LiftDirectiveRequest)(nil),      // 11: teishi.v1.LiftDirectiveRequest
-	(*LiftDirectiveResponse)(nil),     // 12: teishi.v1.LiftDirectiveResponse
-	(*GrantExemptionRequest)(nil),     // 13: teishi.v1.GrantExemptionRequest
-	(*GrantExemptionResponse)(nil),    // 14: teishi.v1.GrantExemptionResponse
-	(*RevokeReleaseRequest)(nil),      // 15: teishi.v1.RevokeReleaseRequest
-	(*RevokeReleaseResponse)(nil),     // 16: teishi.v1.RevokeReleaseResponse
-	(*ResolveConcernRequest)(nil),     // 17: teishi.v1.ResolveConcernRequest
-	(*ResolveConcernResponse)(nil),    // 18: teishi.v1.ResolveConcernResponse
-	(*ReopenConcernRequest)(nil),      // 19: teishi.v1.ReopenConcernRequest
-	(*ReopenConcernResponse)(nil),     // 20: teishi.v1.ReopenConcernResponse
-	(*RecordStatementRequest)(nil),    // 21: teishi.v1.RecordStatementRequest
-	(*RecordStatementResponse)(nil),   // 22: teishi.v1.RecordStatementResponse
-	(*AdoptDirectiveRequest)(nil),     // 23: teishi.v1.AdoptDirectiveRequest
-	(*AdoptDirectiveResponse)(nil),    // 24: teishi.v1.AdoptDirectiveResponse
-	nil,                               // 25: teishi.v1.AdoptDirectiveRequest.TitleEntry
-	(*Directive)(nil),                 // 26: teishi.v1.Directive
-	(*Release)(nil),                   // 27: teishi.v1.Release
-	(*ConcernState)(nil),              // 28: teishi.v1.ConcernState
-	(*Statement)(nil),                 // 29: teishi.v1.Statement
-	(*Selector)(nil),                  // 30: teishi.v1.Selector
-	(*Obligation)(nil),                // 31: teishi.v1.Obligation
-	(*timestamppb.Timestamp)(nil),     // 32: google.protobuf.Timestamp
+	(*ListReleasesRequest)(nil),       // 7: teishi.v1.ListReleasesRequest
+	(*ListReleasesResponse)(nil),      // 8: teishi.v1.ListReleasesResponse
+	(*AmendDirectiveRequest)(nil),     // 9: teishi.v1.AmendDirectiveRequest
+	(*AmendDirectiveResponse)(nil),    // 10: teishi.v1.AmendDirectiveResponse
+	(*WithdrawDirectiveRequest)(nil),  // 11: teishi.v1.WithdrawDirectiveRequest
+	(*WithdrawDirectiveResponse)(nil), // 12: teishi.v1.WithdrawDirectiveResponse
+	(*LiftDirectiveRequest)(nil),      // 13: teishi.v1.LiftDirectiveRequest
+	(*LiftDirectiveResponse)(nil),     // 14: teishi.v1.LiftDirectiveResponse
+	(*GrantExemptionRequest)(nil),     // 15: teishi.v1.GrantExemptionRequest
+	(*GrantExemptionResponse)(nil),    // 16: teishi.v1.GrantExemptionResponse
+	(*RevokeReleaseRequest)(nil),      // 17: teishi.v1.RevokeReleaseRequest
+	(*RevokeReleaseResponse)(nil),     // 18: teishi.v1.RevokeReleaseResponse
+	(*ResolveConcernRequest)(nil),     // 19: teishi.v1.ResolveConcernRequest
+	(*ResolveConcernResponse)(nil),    // 20: teishi.v1.ResolveConcernResponse
+	(*ReopenConcernRequest)(nil),      // 21: teishi.v1.ReopenConcernRequest
+	(*ReopenConcernResponse)(nil),     // 22: teishi.v1.ReopenConcernResponse
+	(*RecordStatementRequest)(nil),    // 23: teishi.v1.RecordStatementRequest
+	(*RecordStatementResponse)(nil),   // 24: teishi.v1.RecordStatementResponse
+	(*AdoptDirectiveRequest)(nil),     // 25: teishi.v1.AdoptDirectiveRequest
+	(*AdoptDirectiveResponse)(nil),    // 26: teishi.v1.AdoptDirectiveResponse
+	nil,                               // 27: teishi.v1.AdoptDirectiveRequest.TitleEntry
+	(*Directive)(nil),                 // 28: teishi.v1.Directive
+	(*Release)(nil),                   // 29: teishi.v1.Release
+	(*ConcernState)(nil),              // 30: teishi.v1.ConcernState
+	(*Statement)(nil),                 // 31: teishi.v1.Statement
+	(*Selector)(nil),                  // 32: teishi.v1.Selector
+	(*Obligation)(nil),                // 33: teishi.v1.Obligation
+	(*timestamppb.Timestamp)(nil),     // 34: google.protobuf.Timestamp
 }
 var file_teishi_v1_directive_proto_depIdxs = []int32{
-	26, // 0: teishi.v1.IssueDirectiveRequest.directive:type_name -> teishi.v1.Directive
-	26, // 1: teishi.v1.IssueDirectiveResponse.directive:type_name -> teishi.v1.Directive
-	26, // 2: teishi.v1.GetDirectiveResponse.directive:type_name -> teishi.v1.Directive
-	27, // 3: teishi.v1.GetDirectiveResponse.releases:type_name -> teishi.v1.Release
-	28, // 4: teishi.v1.GetDirectiveResponse.concerns:type_name -> teishi.v1.ConcernState
-	29, // 5: teishi.v1.GetDirectiveResponse.statements:type_name -> teishi.v1.Statement
+	28, // 0: teishi.v1.IssueDirectiveRequest.directive:type_name -> teishi.v1.Directive
+	28, // 1: teishi.v1.IssueDirectiveResponse.directive:type_name -> teishi.v1.Directive
+	28, // 2: teishi.v1.GetDirectiveResponse.directive:type_name -> teishi.v1.Directive
+	29, // 3: teishi.v1.GetDirectiveResponse.releases:type_name -> teishi.v1.Release
+	30, // 4: teishi.v1.GetDirectiveResponse.concerns:type_name -> teishi.v1.ConcernState
+	31, // 5: teishi.v1.GetDirectiveResponse.statements:type_name -> teishi.v1.Statement
 	0,  // 6: teishi.v1.GetDirectiveResponse.state:type_name -> teishi.v1.DirectiveState
-	26, // 7: teishi.v1.ListDirectivesResponse.directives:type_name -> teishi.v1.Directive
-	26, // 8: teishi.v1.AmendDirectiveRequest.directive:type_name -> teishi.v1.Directive
-	26, // 9: teishi.v1.AmendDirectiveResponse.directive:type_name -> teishi.v1.Directive
-	26, // 10: teishi.v1.WithdrawDirectiveResponse.directive:type_name -> teishi.v1.Directive
-	30, // 11: teishi.v1.LiftDirectiveRequest.selector:type_name -> teishi.v1.Selector
-	31, // 12: teishi.v1.LiftDirectiveRequest.obligations:type_name -> teishi.v1.Obligation
-	27, // 13: teishi.v1.LiftDirectiveResponse.release:type_name -> teishi.v1.Release
-	30, // 14: teishi.v1.GrantExemptionRequest.selector:type_name -> teishi.v1.Selector
-	31, // 15: teishi.v1.GrantExemptionRequest.obligations:type_name -> teishi.v1.Obligation
-	27, // 16: teishi.v1.GrantExemptionResponse.release:type_name -> teishi.v1.Release
-	32, // 17: teishi.v1.RevokeReleaseRequest.end_time:type_name -> google.protobuf.Timestamp
-	27, // 18: teishi.v1.RevokeReleaseResponse.release:type_name -> teishi.v1.Release
-	28, // 19: teishi.v1.ResolveConcernResponse.concern:type_name -> teishi.v1.ConcernState
-	27, // 20: teishi.v1.ResolveConcernResponse.release:type_name -> teishi.v1.Release
-	28, // 21: teishi.v1.ReopenConcernResponse.concern:type_name -> teishi.v1.ConcernState
-	27, // 22: teishi.v1.ReopenConcernResponse.release:type_name -> teishi.v1.Release
-	29, // 23: teishi.v1.RecordStatementRequest.statement:type_name -> teishi.v1.Statement
-	29, // 24: teishi.v1.RecordStatementResponse.statement:type_name -> teishi.v1.Statement
-	25, // 25: teishi.v1.AdoptDirectiveRequest.title:type_name -> teishi.v1.AdoptDirectiveRequest.TitleEntry
-	26, // 26: teishi.v1.AdoptDirectiveResponse.directive:type_name -> teishi.v1.Directive
-	1,  // 27: teishi.v1.DirectiveService.IssueDirective:input_type -> teishi.v1.IssueDirectiveRequest
-	3,  // 28: teishi.v1.DirectiveService.GetDirective:input_type -> teishi.v1.GetDirectiveRequest
-	5,  // 29: teishi.v1.DirectiveService.ListDirectives:input_type -> teishi.v1.ListDirectivesRequest
-	7,  // 30: teishi.v1.DirectiveService.AmendDirective:input_type -> teishi.v1.AmendDirectiveRequest
-	9,  // 31: teishi.v1.DirectiveService.WithdrawDirective:input_type -> teishi.v1.WithdrawDirectiveRequest
-	11, // 32: teishi.v1.DirectiveService.LiftDirective:input_type -> teishi.v1.LiftDirectiveRequest
-	13, // 33: teishi.v1.DirectiveService.GrantExemption:input_type -> teishi.v1.GrantExemptionRequest
-	15, // 34: teishi.v1.DirectiveService.RevokeRelease:input_type -> teishi.v1.RevokeReleaseRequest
-	17, // 35: teishi.v1.DirectiveService.ResolveConcern:input_type -> teishi.v1.ResolveConcernRequest
-	19, // 36: teishi.v1.DirectiveService.ReopenConcern:input_type -> teishi.v1.ReopenConcernRequest
-	21, // 37: teishi.v1.DirectiveService.RecordStatement:input_type -> teishi.v1.RecordStatementRequest
-	23, // 38: teishi.v1.DirectiveService.AdoptDirective:input_type -> teishi.v1.AdoptDirectiveRequest
-	2,  // 39: teishi.v1.DirectiveService.IssueDirective:output_type -> teishi.v1.IssueDirectiveResponse
-	4,  // 40: teishi.v1.DirectiveService.GetDirective:output_type -> teishi.v1.GetDirectiveResponse
-	6,  // 41: teishi.v1.DirectiveService.ListDirectives:output_type -> teishi.v1.ListDirectivesResponse
-	8,  // 42: teishi.v1.DirectiveService.AmendDirective:output_type -> teishi.v1.AmendDirectiveResponse
-	10, // 43: teishi.v1.DirectiveService.WithdrawDirective:output_type -> teishi.v1.WithdrawDirectiveResponse
-	12, // 44: teishi.v1.DirectiveService.LiftDirective:output_type -> teishi.v1.LiftDirectiveResponse
-	14, // 45: teishi.v1.DirectiveService.GrantExemption:output_type -> teishi.v1.GrantExemptionResponse
-	16, // 46: teishi.v1.DirectiveService.RevokeRelease:output_type -> teishi.v1.RevokeReleaseResponse
-	18, // 47: teishi.v1.DirectiveService.ResolveConcern:output_type -> teishi.v1.ResolveConcernResponse
-	20, // 48: teishi.v1.DirectiveService.ReopenConcern:output_type -> teishi.v1.ReopenConcernResponse
-	22, // 49: teishi.v1.DirectiveService.RecordStatement:output_type -> teishi.v1.RecordStatementResponse
-	24, // 50: teishi.v1.DirectiveService.AdoptDirective:output_type -> teishi.v1.AdoptDirectiveResponse
-	39, // [39:51] is the sub-list for method output_type
-	27, // [27:39] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	28, // 7: teishi.v1.ListDirectivesResponse.directives:type_name -> teishi.v1.Directive
+	29, // 8: teishi.v1.ListReleasesResponse.releases:type_name -> teishi.v1.Release
+	28, // 9: teishi.v1.AmendDirectiveRequest.directive:type_name -> teishi.v1.Directive
+	28, // 10: teishi.v1.AmendDirectiveResponse.directive:type_name -> teishi.v1.Directive
+	28, // 11: teishi.v1.WithdrawDirectiveResponse.directive:type_name -> teishi.v1.Directive
+	32, // 12: teishi.v1.LiftDirectiveRequest.selector:type_name -> teishi.v1.Selector
+	33, // 13: teishi.v1.LiftDirectiveRequest.obligations:type_name -> teishi.v1.Obligation
+	29, // 14: teishi.v1.LiftDirectiveResponse.release:type_name -> teishi.v1.Release
+	32, // 15: teishi.v1.GrantExemptionRequest.selector:type_name -> teishi.v1.Selector
+	33, // 16: teishi.v1.GrantExemptionRequest.obligations:type_name -> teishi.v1.Obligation
+	29, // 17: teishi.v1.GrantExemptionResponse.release:type_name -> teishi.v1.Release
+	34, // 18: teishi.v1.RevokeReleaseRequest.end_time:type_name -> google.protobuf.Timestamp
+	29, // 19: teishi.v1.RevokeReleaseResponse.release:type_name -> teishi.v1.Release
+	30, // 20: teishi.v1.ResolveConcernResponse.concern:type_name -> teishi.v1.ConcernState
+	29, // 21: teishi.v1.ResolveConcernResponse.release:type_name -> teishi.v1.Release
+	30, // 22: teishi.v1.ReopenConcernResponse.concern:type_name -> teishi.v1.ConcernState
+	29, // 23: teishi.v1.ReopenConcernResponse.release:type_name -> teishi.v1.Release
+	31, // 24: teishi.v1.RecordStatementRequest.statement:type_name -> teishi.v1.Statement
+	31, // 25: teishi.v1.RecordStatementResponse.statement:type_name -> teishi.v1.Statement
+	27, // 26: teishi.v1.AdoptDirectiveRequest.title:type_name -> teishi.v1.AdoptDirectiveRequest.TitleEntry
+	28, // 27: teishi.v1.AdoptDirectiveResponse.directive:type_name -> teishi.v1.Directive
+	1,  // 28: teishi.v1.DirectiveService.IssueDirective:input_type -> teishi.v1.IssueDirectiveRequest
+	3,  // 29: teishi.v1.DirectiveService.GetDirective:input_type -> teishi.v1.GetDirectiveRequest
+	5,  // 30: teishi.v1.DirectiveService.ListDirectives:input_type -> teishi.v1.ListDirectivesRequest
+	7,  // 31: teishi.v1.DirectiveService.ListReleases:input_type -> teishi.v1.ListReleasesRequest
+	9,  // 32: teishi.v1.DirectiveService.AmendDirective:input_type -> teishi.v1.AmendDirectiveRequest
+	11, // 33: teishi.v1.DirectiveService.WithdrawDirective:input_type -> teishi.v1.WithdrawDirectiveRequest
+	13, // 34: teishi.v1.DirectiveService.LiftDirective:input_type -> teishi.v1.LiftDirectiveRequest
+	15, // 35: teishi.v1.DirectiveService.GrantExemption:input_type -> teishi.v1.GrantExemptionRequest
+	17, // 36: teishi.v1.DirectiveService.RevokeRelease:input_type -> teishi.v1.RevokeReleaseRequest
+	19, // 37: teishi.v1.DirectiveService.ResolveConcern:input_type -> teishi.v1.ResolveConcernRequest
+	21, // 38: teishi.v1.DirectiveService.ReopenConcern:input_type -> teishi.v1.ReopenConcernRequest
+	23, // 39: teishi.v1.DirectiveService.RecordStatement:input_type -> teishi.v1.RecordStatementRequest
+	25, // 40: teishi.v1.DirectiveService.AdoptDirective:input_type -> teishi.v1.AdoptDirectiveRequest
+	2,  // 41: teishi.v1.DirectiveService.IssueDirective:output_type -> teishi.v1.IssueDirectiveResponse
+	4,  // 42: teishi.v1.DirectiveService.GetDirective:output_type -> teishi.v1.GetDirectiveResponse
+	6,  // 43: teishi.v1.DirectiveService.ListDirectives:output_type -> teishi.v1.ListDirectivesResponse
+	8,  // 44: teishi.v1.DirectiveService.ListReleases:output_type -> teishi.v1.ListReleasesResponse
+	10, // 45: teishi.v1.DirectiveService.AmendDirective:output_type -> teishi.v1.AmendDirectiveResponse
+	12, // 46: teishi.v1.DirectiveService.WithdrawDirective:output_type -> teishi.v1.WithdrawDirectiveResponse
+	14, // 47: teishi.v1.DirectiveService.LiftDirective:output_type -> teishi.v1.LiftDirectiveResponse
+	16, // 48: teishi.v1.DirectiveService.GrantExemption:output_type -> teishi.v1.GrantExemptionResponse
+	18, // 49: teishi.v1.DirectiveService.RevokeRelease:output_type -> teishi.v1.RevokeReleaseResponse
+	20, // 50: teishi.v1.DirectiveService.ResolveConcern:output_type -> teishi.v1.ResolveConcernResponse
+	22, // 51: teishi.v1.DirectiveService.ReopenConcern:output_type -> teishi.v1.ReopenConcernResponse
+	24, // 52: teishi.v1.DirectiveService.RecordStatement:output_type -> teishi.v1.RecordStatementResponse
+	26, // 53: teishi.v1.DirectiveService.AdoptDirective:output_type -> teishi.v1.AdoptDirectiveResponse
+	41, // [41:54] is the sub-list for method output_type
+	28, // [28:41] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_teishi_v1_directive_proto_init() }
@@ -2573,7 +2738,6 @@ func file_teishi_v1_directive_proto_init() {
 	}
 	file_teishi_v1_instrument_proto_init()
 	file_teishi_v1_directive_proto_msgTypes[0].OneofWrappers = []any{}
-	file_teishi_v1_directive_proto_msgTypes[6].OneofWrappers = []any{}
 	file_teishi_v1_directive_proto_msgTypes[8].OneofWrappers = []any{}
 	file_teishi_v1_directive_proto_msgTypes[10].OneofWrappers = []any{}
 	file_teishi_v1_directive_proto_msgTypes[12].OneofWrappers = []any{}
@@ -2582,13 +2746,14 @@ func file_teishi_v1_directive_proto_init() {
 	file_teishi_v1_directive_proto_msgTypes[18].OneofWrappers = []any{}
 	file_teishi_v1_directive_proto_msgTypes[20].OneofWrappers = []any{}
 	file_teishi_v1_directive_proto_msgTypes[22].OneofWrappers = []any{}
+	file_teishi_v1_directive_proto_msgTypes[24].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_teishi_v1_directive_proto_rawDesc), len(file_teishi_v1_directive_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   25,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

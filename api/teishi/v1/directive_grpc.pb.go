@@ -24,6 +24,7 @@ const (
 	DirectiveService_IssueDirective_FullMethodName    = "/teishi.v1.DirectiveService/IssueDirective"
 	DirectiveService_GetDirective_FullMethodName      = "/teishi.v1.DirectiveService/GetDirective"
 	DirectiveService_ListDirectives_FullMethodName    = "/teishi.v1.DirectiveService/ListDirectives"
+	DirectiveService_ListReleases_FullMethodName      = "/teishi.v1.DirectiveService/ListReleases"
 	DirectiveService_AmendDirective_FullMethodName    = "/teishi.v1.DirectiveService/AmendDirective"
 	DirectiveService_WithdrawDirective_FullMethodName = "/teishi.v1.DirectiveService/WithdrawDirective"
 	DirectiveService_LiftDirective_FullMethodName     = "/teishi.v1.DirectiveService/LiftDirective"
@@ -44,10 +45,12 @@ const (
 type DirectiveServiceClient interface {
 	// IssueDirective issues a directive under a new id.
 	IssueDirective(ctx context.Context, in *IssueDirectiveRequest, opts ...grpc.CallOption) (*IssueDirectiveResponse, error)
-	// GetDirective returns a directive with its lifts, exemptions, concerns and statements.
+	// GetDirective returns a directive with its concerns and statements, and the first of its lifts and exemptions.
 	GetDirective(ctx context.Context, in *GetDirectiveRequest, opts ...grpc.CallOption) (*GetDirectiveResponse, error)
 	// ListDirectives returns directives by id, in pages.
 	ListDirectives(ctx context.Context, in *ListDirectivesRequest, opts ...grpc.CallOption) (*ListDirectivesResponse, error)
+	// ListReleases returns the lifts and exemptions of a directive by id, in pages. Its carve-outs are in its text.
+	ListReleases(ctx context.Context, in *ListReleasesRequest, opts ...grpc.CallOption) (*ListReleasesResponse, error)
 	// AmendDirective replaces the whole text of a directive. Refused if it drops a provision or ground that a release names; the
 	// state of a concern it drops goes with it.
 	AmendDirective(ctx context.Context, in *AmendDirectiveRequest, opts ...grpc.CallOption) (*AmendDirectiveResponse, error)
@@ -103,6 +106,16 @@ func (c *directiveServiceClient) ListDirectives(ctx context.Context, in *ListDir
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListDirectivesResponse)
 	err := c.cc.Invoke(ctx, DirectiveService_ListDirectives_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *directiveServiceClient) ListReleases(ctx context.Context, in *ListReleasesRequest, opts ...grpc.CallOption) (*ListReleasesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListReleasesResponse)
+	err := c.cc.Invoke(ctx, DirectiveService_ListReleases_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -208,10 +221,12 @@ func (c *directiveServiceClient) AdoptDirective(ctx context.Context, in *AdoptDi
 type DirectiveServiceServer interface {
 	// IssueDirective issues a directive under a new id.
 	IssueDirective(context.Context, *IssueDirectiveRequest) (*IssueDirectiveResponse, error)
-	// GetDirective returns a directive with its lifts, exemptions, concerns and statements.
+	// GetDirective returns a directive with its concerns and statements, and the first of its lifts and exemptions.
 	GetDirective(context.Context, *GetDirectiveRequest) (*GetDirectiveResponse, error)
 	// ListDirectives returns directives by id, in pages.
 	ListDirectives(context.Context, *ListDirectivesRequest) (*ListDirectivesResponse, error)
+	// ListReleases returns the lifts and exemptions of a directive by id, in pages. Its carve-outs are in its text.
+	ListReleases(context.Context, *ListReleasesRequest) (*ListReleasesResponse, error)
 	// AmendDirective replaces the whole text of a directive. Refused if it drops a provision or ground that a release names; the
 	// state of a concern it drops goes with it.
 	AmendDirective(context.Context, *AmendDirectiveRequest) (*AmendDirectiveResponse, error)
@@ -251,6 +266,9 @@ func (UnimplementedDirectiveServiceServer) GetDirective(context.Context, *GetDir
 }
 func (UnimplementedDirectiveServiceServer) ListDirectives(context.Context, *ListDirectivesRequest) (*ListDirectivesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListDirectives not implemented")
+}
+func (UnimplementedDirectiveServiceServer) ListReleases(context.Context, *ListReleasesRequest) (*ListReleasesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListReleases not implemented")
 }
 func (UnimplementedDirectiveServiceServer) AmendDirective(context.Context, *AmendDirectiveRequest) (*AmendDirectiveResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method AmendDirective not implemented")
@@ -350,6 +368,24 @@ func _DirectiveService_ListDirectives_Handler(srv interface{}, ctx context.Conte
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(DirectiveServiceServer).ListDirectives(ctx, req.(*ListDirectivesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DirectiveService_ListReleases_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListReleasesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DirectiveServiceServer).ListReleases(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DirectiveService_ListReleases_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DirectiveServiceServer).ListReleases(ctx, req.(*ListReleasesRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -534,6 +570,10 @@ var DirectiveService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListDirectives",
 			Handler:    _DirectiveService_ListDirectives_Handler,
+		},
+		{
+			MethodName: "ListReleases",
+			Handler:    _DirectiveService_ListReleases_Handler,
 		},
 		{
 			MethodName: "AmendDirective",

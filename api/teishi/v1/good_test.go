@@ -63,6 +63,7 @@ var goodMessages = map[string]string{
 	"IssueDirectiveRequest":    `directive { ` + goodDirective + ` }` + goodWrite,
 	"GetDirectiveRequest":      `id: "mic-line"`,
 	"ListDirectivesRequest":    `authority: "jp"`,
+	"ListReleasesRequest":      `directive: "mic-line"`,
 	"AmendDirectiveRequest":    `directive { ` + goodDirective + ` }` + goodWrite,
 	"WithdrawDirectiveRequest": `directive: "mic-line"` + goodWrite,
 	"LiftDirectiveRequest":     `directive: "mic-line" release: "lift" provisions: "all" instrument: "lifting"` + goodWrite,

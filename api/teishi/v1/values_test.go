@@ -20,7 +20,7 @@ const (
 		DeleteAppRequest.id DeleteAttributeRequest.id DeleteOrganizationRequest.id DeleteVendorRequest.id Directive.id
 		Directive.authority GetAppRequest.id GetAttributeRequest.id GetDirectiveRequest.id GetOrganizationRequest.id
 		GetVendorRequest.id GrantExemptionRequest.directive GrantExemptionRequest.ground Ground.id
-		LiftDirectiveRequest.directive Obligation.id Organization.id Ownership.vendor Provision.id Release.id
+		LiftDirectiveRequest.directive ListReleasesRequest.directive Obligation.id Organization.id Ownership.vendor Provision.id Release.id
 		ReopenConcernRequest.directive ReopenConcernRequest.concern ResolveConcernRequest.directive
 		ResolveConcernRequest.concern RevokeReleaseRequest.directive RevokeReleaseRequest.release Statement.directive
 		Statement.id Vendor.id VendorPeriod.vendor WithdrawDirectiveRequest.directive`
@@ -55,7 +55,7 @@ const (
 	pageFields       = `
 		ListAppsRequest.page_size ListAttributesRequest.page_size ListDirectivesRequest.page_size
 		ListEntriesRequest.page_size ListOrganizationsRequest.page_size ListPurposesRequest.page_size
-		ListVendorsRequest.page_size`
+		ListReleasesRequest.page_size ListVendorsRequest.page_size`
 	requiredFields = `
 		AmendDirectiveRequest.directive GrantExemptionRequest.selector IssueDirectiveRequest.directive Provision.selector
 		PutAppRequest.app PutAttributeRequest.attribute PutOrganizationRequest.organization PutPurposeRequest.purpose
