@@ -11,7 +11,7 @@ import (
 
 func (p *program) checkCommand() *cobra.Command {
 	f := questionFlags{}
-	explain := false
+	explain := boolean{}
 	c := &cobra.Command{
 		Use:   "check ORGANIZATION APP [PURPOSE]",
 		Short: "Ask a server whether an organization may use an app for a purpose",
@@ -24,18 +24,20 @@ the answer obliges you to; 2: DENIED; 3: INDETERMINATE; 1: not answered.`,
 		Args:              arguments(2, 3),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, args []string) error {
-			q, err := f.question("teishi check")
+			var wrong faults
+			wrong.add("explain", explain.wrong)
+			q, err := f.question("teishi check", wrong)
 			if err != nil {
 				return err
 			}
-			request := &teishiv1.CheckRequest{Organization: args[0], App: args[1], Attributes: q.attributes, At: q.at, Explain: explain, Language: f.language}
+			request := &teishiv1.CheckRequest{Organization: args[0], App: args[1], Attributes: q.attributes, At: q.at, Explain: explain.on, Language: f.language}
 			if len(args) > 2 {
 				request.Purpose = args[2]
 			}
 			return p.check(c.Context(), &f.server, q, request)
 		},
 	}
-	c.Flags().BoolVar(&explain, "explain", false, "also tell everything that was considered, and what is about to change")
+	explain.register(c.Flags(), "explain", "also tell everything that was considered, and what is about to change")
 	f.register(c)
 	return c
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,6 +28,31 @@ func (p *program) environment(flags *pflag.FlagSet) error {
 		}
 	})
 	return errors.Join(faults...)
+}
+
+// boolean is a flag that is on or off. What is neither is noted, to be told with all else that is wrong.
+type boolean struct {
+	on    bool
+	wrong error
+}
+
+func (b *boolean) Set(s string) error {
+	on, err := strconv.ParseBool(s)
+	if err != nil {
+		err = fmt.Errorf("%q is no boolean; say true or false", s)
+	}
+	b.on, b.wrong = on, err
+	return nil
+}
+
+func (b *boolean) String() string { return strconv.FormatBool(b.on) }
+func (*boolean) Type() string     { return "bool" }
+func (*boolean) IsBoolFlag() bool { return true }
+
+// register adds the flag to a command; it is off unless it is given.
+func (b *boolean) register(flags *pflag.FlagSet, name, usage string) {
+	flags.Var(b, name, usage)
+	flags.Lookup(name).NoOptDefVal = "true"
 }
 
 // describeVariables adds to the description of every flag the name of its variable.

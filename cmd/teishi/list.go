@@ -28,7 +28,7 @@ An organization or an app must be named.`,
   teishi list --organization osaka-city --app line --purpose '*'`,
 		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			q, err := f.question("teishi list")
+			q, err := f.question("teishi list", nil)
 			if err == nil && request.Organization == "*" && request.App == "*" {
 				err = errors.New("name an organization or an app: --organization ID or --app ID\nsee: teishi list -h")
 			}

@@ -39,10 +39,9 @@ func (f *questionFlags) register(c *cobra.Command) {
 	completeFrom(c, "output", "table", "json")
 }
 
-// question judges the settings and tells everything that is wrong with them.
-func (f *questionFlags) question(command string) (question, error) {
+// question judges the settings and tells everything that is wrong with them, and with those that the command has besides.
+func (f *questionFlags) question(command string, wrong faults) (question, error) {
 	q := question{zone: time.Local, json: f.output == "json"}
-	var wrong faults
 	var err error
 	if f.at != "" {
 		t, err := instant(f.at)

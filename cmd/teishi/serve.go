@@ -20,7 +20,7 @@ import (
 type serveFlags struct {
 	store, example, domain string
 	listen                 string
-	insecure               bool
+	insecure               boolean
 	lameDuck, grace        string
 	logLevel, logFormat    string
 }
@@ -60,7 +60,7 @@ There is no authentication yet: everybody who can reach the address may ask, and
 	flags.StringVar(&f.example, "example", "", "load the example `NAME` into a new record: "+strings.Join(examples.Names(), ", "))
 	flags.StringVar(&f.domain, "domain", "teishi", "the `NAME` of the record, fixed when it is made")
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:50051", "listen on `HOST:PORT`; port 0 for a free one")
-	flags.BoolVar(&f.insecure, "insecure", false, "listen on an address that others can reach, although they may then write")
+	f.insecure.register(flags, "insecure", "listen on an address that others can reach, although they may then write")
 	flags.StringVar(&f.lameDuck, "lame-duck", "1s", "when told to stop, go on answering for this `DURATION` while health says NOT_SERVING")
 	flags.StringVar(&f.grace, "grace", "10s", "then wait at most this `DURATION` for what is being answered")
 	flags.StringVar(&f.logLevel, "log-level", "info", "log from this `LEVEL` on: debug, info, warn or error")
@@ -80,7 +80,8 @@ func (p *program) serveConfig(f serveFlags) (serveConfig, error) {
 	wrong.add("store", err)
 	wrong.add("example", checkExample(f.example))
 	wrong.add("domain", checkSlug(f.domain))
-	wrong.add("listen", checkListen(f.listen, f.insecure))
+	wrong.add("listen", checkListen(f.listen, f.insecure.on))
+	wrong.add("insecure", f.insecure.wrong)
 	c.lameDuck, err = duration(f.lameDuck)
 	wrong.add("lame-duck", err)
 	c.grace, err = duration(f.grace)
