@@ -23,7 +23,11 @@ func (p *program) environment(flags *pflag.FlagSet) error {
 		if f.Changed || value == "" || unsettable(f) {
 			return
 		}
-		if err := flags.Set(f.Name, value); err != nil {
+		err := flags.Set(f.Name, value)
+		if err != nil && f.Value.Type() == "bool" { // one of those that come with completion
+			err = noBoolean(value)
+		}
+		if err != nil {
 			faults = append(faults, fmt.Errorf("%s: %w", variable(f.Name), err))
 		}
 	})
@@ -39,11 +43,13 @@ type boolean struct {
 func (b *boolean) Set(s string) error {
 	on, err := strconv.ParseBool(s)
 	if err != nil {
-		err = fmt.Errorf("%q is no boolean; say true or false", s)
+		err = noBoolean(s)
 	}
 	b.on, b.wrong = on, err
 	return nil
 }
+
+func noBoolean(s string) error { return fmt.Errorf("%q is no boolean; say true or false", s) }
 
 func (b *boolean) String() string { return strconv.FormatBool(b.on) }
 func (*boolean) Type() string     { return "bool" }
