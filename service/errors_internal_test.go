@@ -27,7 +27,7 @@ func told(st *status.Status) string {
 			infos++
 			parts = append(parts, d.Reason)
 			for _, key := range []string{"kind", "id", "retired", "revision", "current_revision", "current_epoch", "referrers", "directive",
-				"size", "limit", "fit", "request_id", "applied_revision", "known_revision", "message"} {
+				"size", "limit", "fit", "request_id", "applied_revision", "known_revision", "applied_epoch", "known_epoch", "message"} {
 				if v, ok := d.Metadata[key]; ok {
 					parts = append(parts, key+"="+v)
 				}
@@ -86,7 +86,7 @@ func TestTable(t *testing.T) {
 		{errVerifying, "ResourceExhausted LIMIT_EXCEEDED limit=1 retry 10s"},
 		{&policystore.OutcomeUnknownError{RequestID: "r", Err: fmt.Errorf("%w: %w", policystore.ErrFull, context.DeadlineExceeded)}, "Unavailable OUTCOME_UNKNOWN request_id=r retry 1s"},
 		{policystore.ErrFull, "ResourceExhausted STORE_FULL"},
-		{&policystore.NotReachedError{Wanted: 9, Applied: policystore.Position{Revision: 7}, Head: policystore.Position{Revision: 8}}, "Unavailable REVISION_NOT_REACHED applied_epoch=0 applied_revision=7 known_epoch=0 known_revision=8 retry 1s"},
+		{&policystore.NotReachedError{Wanted: 9, Applied: policystore.Position{Revision: 7}, Head: policystore.Position{Revision: 8}}, "Unavailable REVISION_NOT_REACHED applied_revision=7 known_revision=8 applied_epoch=0 known_epoch=0 retry 1s"},
 		{errFull, "ResourceExhausted MESSAGE_TOO_LARGE"},
 		{policystore.ErrTooStale, "Unavailable TOO_STALE retry 1s"},
 		{errDraining, "Unavailable DRAINING"},
