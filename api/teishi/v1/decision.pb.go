@@ -448,7 +448,8 @@ type CheckResponse struct {
 	// Why: the first that applies in the order of the enum. Values may be added: act on the outcome.
 	Reason Reason `protobuf:"varint,2,opt,name=reason,proto3,enum=teishi.v1.Reason" json:"reason,omitempty"`
 	// On whose authority. DENIED: the binding provisions that bite. INDETERMINATE: those, and the ones that might. ALLOWED: each
-	// provision with the release that lifts it. Ordered by directive, provision and release; the first 32.
+	// provision with the release that lifts it. Ordered by directive, provision and release; the first 32. An answer carries
+	// 1 MiB of titles, messages and sources at most: what there is no room for is left out of them.
 	Citations []*Citation `protobuf:"bytes,3,rep,name=citations,proto3" json:"citations,omitempty"`
 	// How many citations there are altogether.
 	CitationsTotal int32 `protobuf:"varint,4,opt,name=citations_total,json=citationsTotal,proto3" json:"citations_total,omitempty"`
