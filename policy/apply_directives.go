@@ -110,9 +110,7 @@ func (b *builder) foldProvisions(d int32, old, next *Directive, changed Revision
 }
 
 func (b *builder) newProvision() int32 {
-	if n := len(b.spareProvisions); n > 0 {
-		row := b.spareProvisions[n-1]
-		b.spareProvisions = b.spareProvisions[:n-1]
+	if row := reuse(&b.spareProvisions); row != none {
 		return row
 	}
 	b.gates.grow(b.edit)
@@ -228,12 +226,21 @@ func (b *builder) nameRows(d int32) namedRows {
 }
 
 func (b *builder) newHole() int32 {
-	if n := len(b.spareHoles); n > 0 {
-		row := b.spareHoles[n-1]
-		b.spareHoles = b.spareHoles[:n-1]
+	if row := reuse(&b.spareHoles); row != none {
 		return row
 	}
 	return b.holes.grow(b.edit)
+}
+
+// reuse takes a row off the spare ones, and returns none if there is none.
+func reuse(spare *[]int32) int32 {
+	last := len(*spare) - 1
+	if last < 0 {
+		return none
+	}
+	row := (*spare)[last]
+	*spare = (*spare)[:last]
+	return row
 }
 
 func (b *builder) dropRelease(d, row int32) {

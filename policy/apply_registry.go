@@ -60,24 +60,21 @@ func (b *builder) foldOrganization(p put) error {
 	*b.orgs.edit(b.edit, p.row) = compiled
 	b.organizations.put(b, p.row, o, p.changed)
 	for i, alias := range o.Aliases {
-		if err := hold(b, &b.aliases, p.row, alias); err != nil {
-			held, _ := b.aliases.get(maphash.String(b.seed, alias), alias)
-			return &HeldError{fmt.Sprintf("aliases[%d]", i), alias, b.organizations.rows.at(held).resource.Key()}
+		if holder := b.hold(&b.aliases, p.row, alias); holder != p.row {
+			return &HeldError{fmt.Sprintf("aliases[%d]", i), alias, b.organizations.rows.at(holder).resource.Key()}
 		}
 	}
 	return nil
 }
 
-// errHeld says that somebody else holds a name.
-var errHeld = fmt.Errorf("held by another")
-
-func hold(b *builder, names *table[string, int32], row int32, name string) error {
+// hold gives the name to the row unless another holds it, and returns who holds it.
+func (b *builder) hold(names *table[string, int32], row int32, name string) int32 {
 	hash := maphash.String(b.seed, name)
-	if held, ok := names.get(hash, name); ok && held != row {
-		return errHeld
+	if holder, ok := names.get(hash, name); ok {
+		return holder
 	}
 	names.put(b.edit, hash, name, row)
-	return nil
+	return row
 }
 
 // useKind returns the number of the kind of organization and counts one more use of it.
@@ -90,12 +87,8 @@ func (b *builder) useKind(kind string) (uint8, error) {
 		for b.kinds.uses[n] > 0 {
 			n++
 		}
-		numbers := make(map[string]uint8, len(b.kinds.numbers)+1)
-		for k, v := range b.kinds.numbers {
-			numbers[k] = v
-		}
-		numbers[kind] = n
-		b.kinds.numbers = numbers
+		b.kinds.numbers = b.kinds.copied()
+		b.kinds.numbers[kind] = n
 	}
 	b.kinds.uses[n]++
 	return n, nil
@@ -111,13 +104,8 @@ func (b *builder) releaseKinds(list ...string) {
 		if b.kinds.uses[n]--; b.kinds.uses[n] > 0 {
 			continue
 		}
-		numbers := make(map[string]uint8, len(b.kinds.numbers))
-		for k, v := range b.kinds.numbers {
-			if k != kind {
-				numbers[k] = v
-			}
-		}
-		b.kinds.numbers = numbers
+		b.kinds.numbers = b.kinds.copied()
+		delete(b.kinds.numbers, kind)
 	}
 }
 
@@ -226,9 +214,8 @@ func (b *builder) foldApp(p put) error {
 	b.apps.put(b, p.row, a, p.changed)
 	for i, identifier := range a.Identifiers {
 		name := lowerASCII(identifier)
-		if err := hold(b, &b.identifiers, p.row, name); err != nil {
-			held, _ := b.identifiers.get(maphash.String(b.seed, name), name)
-			return &HeldError{fmt.Sprintf("identifiers[%d]", i), identifier, b.apps.rows.at(held).resource.Key()}
+		if holder := b.hold(&b.identifiers, p.row, name); holder != p.row {
+			return &HeldError{fmt.Sprintf("identifiers[%d]", i), identifier, b.apps.rows.at(holder).resource.Key()}
 		}
 	}
 	return nil

@@ -54,12 +54,9 @@ func (w *walk) visitRelease(p *provisionRow, row int32, r *releaseRow, f *found)
 	if truth == False {
 		return
 	}
-	now, change := true, Forever
-	if t := r.selector.targets; t != nil {
-		var ever bool
-		if now, ever, change = t.over(&w.app, w.r.time, window); !ever {
-			return
-		}
+	now, ever, change := r.selector.targets.over(&w.app, w.r.time, window)
+	if !ever {
+		return
 	}
 	w.edge(change)
 	if w.r.time < window.Start {

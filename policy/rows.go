@@ -1,6 +1,9 @@
 package policy
 
-import "hash/maphash"
+import (
+	"hash/maphash"
+	"maps"
+)
 
 // orgRow is what deciding needs of an organization. Ancestors are walked, so that a move writes one row.
 type orgRow struct {
@@ -84,6 +87,14 @@ type directiveRow struct {
 type kinds struct {
 	numbers map[string]uint8
 	uses    [MaxKinds]int32
+}
+
+// copied returns the numbers for a builder to write: those at hand are shared with older snapshots.
+func (k *kinds) copied() map[string]uint8 {
+	if k.numbers == nil {
+		return make(map[string]uint8)
+	}
+	return maps.Clone(k.numbers)
 }
 
 // anywhere is the root under which what holds for every organization is indexed.

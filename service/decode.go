@@ -139,22 +139,29 @@ func (d *decoder) check(m *teishiv1.CheckRequest) bool {
 		switch {
 		case !ok:
 			return false
-		case kind == protowire.BytesType && number == 12:
-			ok = d.text(&m.Language)
-		case kind == protowire.BytesType:
+		case kind == protowire.BytesType && number < 5:
 			ok = d.question(number, &m.Organization, &m.App, &m.Purpose, &m.Attributes)
-		case kind == protowire.VarintType && number == 6:
-			ok = d.integer(&m.MinRevision)
-		case kind == protowire.VarintType && number == 7:
-			ok = d.integer(&m.Epoch)
 		default:
-			return false
+			ok = d.term(number, kind, &m.MinRevision, &m.Epoch, &m.Language)
 		}
 		if !ok {
 			return false
 		}
 	}
 	return true
+}
+
+// term reads the field of that number, if it is one of those that ordinary questions and batches have beside the question.
+func (d *decoder) term(number protowire.Number, kind protowire.Type, minRevision, epoch *int64, language *string) bool {
+	switch {
+	case kind == protowire.VarintType && number == 6:
+		return d.integer(minRevision)
+	case kind == protowire.VarintType && number == 7:
+		return d.integer(epoch)
+	case kind == protowire.BytesType && number == 12:
+		return d.text(language)
+	}
+	return false
 }
 
 func (d *decoder) integer(to *int64) bool {
@@ -182,14 +189,8 @@ func (d *decoder) batch(m *teishiv1.BatchCheckRequest) bool {
 			q := &memory[len(m.Queries)]
 			m.Queries = append(m.Queries, q)
 			ok = d.query(q)
-		case kind == protowire.BytesType && number == 12:
-			ok = d.text(&m.Language)
-		case kind == protowire.VarintType && number == 6:
-			ok = d.integer(&m.MinRevision)
-		case kind == protowire.VarintType && number == 7:
-			ok = d.integer(&m.Epoch)
 		default:
-			return false
+			ok = d.term(number, kind, &m.MinRevision, &m.Epoch, &m.Language)
 		}
 		if !ok {
 			return false
