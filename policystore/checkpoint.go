@@ -29,7 +29,8 @@ type Checkpoint struct {
 	// by its compressed length as uint32 big-endian:
 	//
 	//	length ‖ zstd(domain … fold_version) ‖ length ‖ zstd(resources …) ‖ length ‖ zstd(resources …) ‖ …
-	Body []byte
+	Body      []byte
+	Signature []byte // of the authority that made it; empty if not signed
 }
 
 // chunkSize is about how many bytes of marshalled resources go into a chunk, and maxChunk more than any can have:

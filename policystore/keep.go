@@ -74,3 +74,22 @@ func (a *Authority) checkpoint(ctx context.Context, archive Archive, s *state) e
 		slog.Int("bytes", len(c.Body)), slog.Duration("took", time.Since(began)))
 	return nil
 }
+
+// keepApart is how many entries lie at least between the checkpoints that are kept beside the newest two: about as many as
+// an answer from the past has to fold.
+const keepApart = 20_000
+
+// Dispensable returns which of the checkpoints at these revisions, the newest first, an Archive need not keep: what is
+// neither among the newest two nor far enough from the one kept before it.
+func Dispensable(newestFirst []policy.Revision) []policy.Revision {
+	var drop []policy.Revision
+	var kept policy.Revision
+	for i := len(newestFirst) - 1; i >= 2; i-- {
+		if at := newestFirst[i]; at-kept >= keepApart {
+			kept = at
+		} else {
+			drop = append(drop, at)
+		}
+	}
+	return drop
+}

@@ -14,7 +14,11 @@ type HeadProof struct {
 	Domain     string
 	Position   Position
 	Authority  string    // who read it
-	IssuedTime time.Time // before the read; with its monotonic reading, if made in this process
+	IssuedTime time.Time // before the read, by the authority's wall clock
+	Signature  []byte    // empty if not signed
+	// Received is before the read, if it was made in this process, and otherwise when the request was sent that could first
+	// have brought it; by the monotonic clock of this process.
+	Received time.Time
 }
 
 // Event is one thing a Source yields; exactly one of its fields is set.
@@ -50,6 +54,9 @@ type Log interface {
 	// Head returns the position of the last committed entry by one read of the record; zero if there is none.
 	Head(ctx context.Context) (Position, error)
 }
+
+// A Waker is a Source that looks for what is new now and then, and can be told to look at once.
+type Waker interface{ Wake() }
 
 // An Archive is a Log that keeps former checkpoints, which make answers from the past cheap.
 type Archive interface {

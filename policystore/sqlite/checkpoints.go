@@ -11,16 +11,12 @@ import (
 	"github.com/teishi-dev/teishi/policystore"
 )
 
-// keepApart is how many entries lie at least between the checkpoints that are kept beside the newest two: about as many as
-// an answer from the past has to fold.
-const keepApart = 20_000
-
 const (
-	readCheckpoint = `SELECT revision, epoch, hash, time, fold_version, state_hash, body FROM checkpoints
+	readCheckpoint = `SELECT revision, epoch, hash, time, fold_version, state_hash, signature, body FROM checkpoints
 WHERE revision <= ? ORDER BY revision DESC LIMIT 1`
 	findCheckpoint  = `SELECT revision FROM checkpoints WHERE revision <= ? ORDER BY revision DESC LIMIT 1`
-	storeCheckpoint = `INSERT OR REPLACE INTO checkpoints (revision, epoch, hash, time, fold_version, state_hash, body)
-SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE EXISTS (SELECT 1 FROM entries WHERE revision = ?1 AND epoch = ?2 AND hash = ?3)`
+	storeCheckpoint = `INSERT OR REPLACE INTO checkpoints (revision, epoch, hash, time, fold_version, state_hash, signature, body)
+SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE EXISTS (SELECT 1 FROM entries WHERE revision = ?1 AND epoch = ?2 AND hash = ?3)`
 	listCheckpoints = `SELECT revision FROM checkpoints WHERE revision <= (SELECT max(revision) FROM entries) ORDER BY revision DESC`
 	dropCheckpoint  = `DELETE FROM checkpoints WHERE revision = ?`
 )
@@ -51,7 +47,7 @@ func (l *Log) readCheckpoint(ctx context.Context, at policy.Revision) (policysto
 	var hash, stateHash []byte
 	var fold int64
 	err := l.reader.QueryRowContext(ctx, readCheckpoint, at).Scan(
-		&c.Position.Revision, &c.Position.Epoch, &hash, &c.Time, &fold, &stateHash, &c.Body)
+		&c.Position.Revision, &c.Position.Epoch, &hash, &c.Time, &fold, &stateHash, &c.Signature, &c.Body)
 	if err != nil {
 		return c, err
 	}
@@ -79,7 +75,7 @@ func (l *Log) storeCheckpoint(ctx context.Context, c policystore.Checkpoint) err
 	}
 	defer tx.Rollback()
 	result, err := tx.ExecContext(ctx, storeCheckpoint, c.Position.Revision, c.Position.Epoch, c.Position.Hash[:], c.Time,
-		c.FoldVersion, c.StateHash[:], c.Body)
+		c.FoldVersion, c.StateHash[:], c.Signature, c.Body)
 	if err != nil {
 		return err
 	}
@@ -92,18 +88,14 @@ func (l *Log) storeCheckpoint(ctx context.Context, c policystore.Checkpoint) err
 	return tx.Commit()
 }
 
-// thin drops what is neither among the newest two nor keepApart after the one kept before it. What is past the head is not
-// counted: it would take the place of the newest two.
+// thin drops what need not be kept. What is past the head is not counted: it would take the place of the newest.
 func thin(ctx context.Context, tx *sql.Tx) error {
 	revisions, err := listed(ctx, tx)
 	if err != nil {
 		return err
 	}
-	var kept policy.Revision
-	for i := len(revisions) - 1; i >= 2; i-- {
-		if revisions[i]-kept >= keepApart {
-			kept = revisions[i]
-		} else if _, err := tx.ExecContext(ctx, dropCheckpoint, revisions[i]); err != nil {
+	for _, r := range policystore.Dispensable(revisions) {
+		if _, err := tx.ExecContext(ctx, dropCheckpoint, r); err != nil {
 			return err
 		}
 	}

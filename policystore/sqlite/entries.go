@@ -24,7 +24,6 @@ AND ifnull((SELECT hash FROM entries WHERE revision = ?13), zeroblob(32)) = ?15`
 	readEntries = `SELECT ` + columns + ` FROM entries WHERE revision >= ? ORDER BY revision LIMIT ?`
 	findRequest = `SELECT ` + columns + ` FROM entries WHERE principal = ? AND request_id = ?`
 	readHead    = `SELECT epoch, revision, hash FROM entries ORDER BY revision DESC LIMIT 1`
-	readPlace   = `SELECT epoch, revision, hash FROM entries WHERE revision = ?`
 )
 
 type writes struct{ append *sql.Stmt }
@@ -39,10 +38,10 @@ func (r *reads) prepare(ctx context.Context, db *sql.DB) error {
 	return prepare(ctx, db, map[**sql.Stmt]string{&r.entries: readEntries, &r.request: findRequest})
 }
 
-type follows struct{ entries, head, place *sql.Stmt }
+type follows struct{ entries, head *sql.Stmt }
 
 func (f *follows) prepare(ctx context.Context, db *sql.DB) error {
-	return prepare(ctx, db, map[**sql.Stmt]string{&f.entries: readEntries, &f.head: readHead, &f.place: readPlace})
+	return prepare(ctx, db, map[**sql.Stmt]string{&f.entries: readEntries, &f.head: readHead})
 }
 
 func prepare(ctx context.Context, db *sql.DB, statements map[**sql.Stmt]string) error {
@@ -75,7 +74,7 @@ func (l *Log) Append(ctx context.Context, after policystore.Position, e policyst
 	if n, err := result.RowsAffected(); err != nil || n != 1 {
 		return e, errors.Join(policystore.ErrConflict, err)
 	}
-	l.wake()
+	l.Wake()
 	return e, nil
 }
 
@@ -97,12 +96,6 @@ func (l *Log) refused(ctx context.Context, e policystore.Entry, err error) error
 		return &policystore.DuplicateError{Entry: there}
 	}
 	return fmt.Errorf("append entry %d: %w", e.Revision, l.explain(err))
-}
-
-// wake closes and replaces the channel that followers wait on.
-func (l *Log) wake() {
-	changed := make(chan struct{})
-	close(*l.changed.Swap(&changed))
 }
 
 // maxRead bounds the bytes of payload that one Read returns, but for its last entry.

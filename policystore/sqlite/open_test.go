@@ -79,8 +79,8 @@ func TestOpenRefuses(t *testing.T) {
 		"another domain": {born, "other", "its domain is teishi, not other"},
 		"a later version": {func(t *testing.T, path string) {
 			born(t, path)
-			edit(t, path, "PRAGMA user_version = 2")
-		}, "", "of version 2, and this program knows version 1"},
+			edit(t, path, "PRAGMA user_version = 3")
+		}, "", "of version 3, and this program knows version 2"},
 		"another program's database": {func(t *testing.T, path string) { edit(t, path, "CREATE TABLE notes (text)") }, "", "not a record of Teishi"},
 		"another file": {func(t *testing.T, path string) {
 			if err := os.WriteFile(path, []byte(strings.Repeat("not a database ", 1000)), 0o600); err != nil {
@@ -103,6 +103,24 @@ func TestOpenRefuses(t *testing.T) {
 				t.Errorf("the file that was refused is changed (%v)", err)
 			}
 		})
+	}
+}
+
+// A record of version 1 becomes one of this version when it is opened for writing, and loses nothing.
+func TestOpenOlder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "teishi.db")
+	born(t, path)
+	edit(t, path, "PRAGMA user_version = 1; DROP TABLE replicas; ALTER TABLE checkpoints DROP COLUMN signature")
+	_, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, ReadOnly: true})
+	if err == nil || !strings.Contains(err.Error(), "of version 1: teishi serve makes them those of version 2") {
+		t.Errorf("Open for reading = %v", err)
+	}
+	log := openRecord(t, sqlite.Config{Path: path})
+	if members, err := log.Members(t.Context()); err != nil || len(members) != 0 {
+		t.Errorf("Members = %v, %v", members, err)
+	}
+	if _, err := log.Checkpoint(t.Context()); !errors.Is(err, policystore.ErrNotFound) {
+		t.Errorf("Checkpoint = %v, want ErrNotFound", err)
 	}
 }
 

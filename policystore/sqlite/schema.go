@@ -15,7 +15,7 @@ import (
 
 // version is that of the tables, kept as user_version; application marks the file as a record of Teishi ("Teis").
 const (
-	version     = 1
+	version     = 2
 	application = 0x54656973
 )
 
@@ -52,21 +52,43 @@ CREATE TABLE checkpoints (
 	state_hash   BLOB NOT NULL,
 	body         BLOB NOT NULL
 ) STRICT;
+` + second
+
+// second is what version 2 adds to version 1.
+const second = `
+ALTER TABLE checkpoints ADD COLUMN signature BLOB;
+
+-- Who follows the record, as it last reported itself: beside the log, and no part of it.
+CREATE TABLE replicas (
+	id         TEXT PRIMARY KEY NOT NULL,
+	epoch      INTEGER NOT NULL,
+	revision   INTEGER NOT NULL,
+	hash       BLOB NOT NULL,
+	state_hash BLOB NOT NULL,
+	freshness  INTEGER NOT NULL,
+	age        INTEGER NOT NULL, -- nanoseconds
+	source     TEXT NOT NULL,
+	version    TEXT NOT NULL,
+	authority  TEXT NOT NULL, -- who took the report
+	reported   INTEGER NOT NULL -- microseconds since 1970 UTC
+) STRICT, WITHOUT ROWID;
 `
 
 // readers is how many connections read at a time.
 const readers = 4
 
+// synced is how what is appended is written: it is on the disk before it is acknowledged. unsynced is how it is not.
+var (
+	synced   = []string{"journal_mode(WAL)", "synchronous(FULL)", "fullfsync(1)", "checkpoint_fullfsync(1)", "journal_size_limit(67108864)"}
+	unsynced = "synchronous(NORMAL)"
+)
+
 // connect returns a pool of up to n connections. The file must be there.
-func connect(path, mode string, n int) (*sql.DB, error) {
+func connect(path, mode string, n int, pragmas ...string) (*sql.DB, error) {
 	q := url.Values{
 		"mode":    {mode},
 		"_txlock": {"immediate"},
-		"_pragma": {"busy_timeout(5000)"},
-	}
-	if mode == "rw" {
-		q["_pragma"] = append(q["_pragma"], "journal_mode(WAL)", "synchronous(FULL)", "fullfsync(1)",
-			"checkpoint_fullfsync(1)", "journal_size_limit(67108864)")
+		"_pragma": append([]string{"busy_timeout(5000)"}, pragmas...),
 	}
 	name := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: q.Encode()}
 	connector, err := sqlite.NewConnector(name.String())
@@ -79,17 +101,21 @@ func connect(path, mode string, n int) (*sql.DB, error) {
 	return db, nil
 }
 
-// makeRecord makes the tables, all or nothing.
-func makeRecord(ctx context.Context, db *sql.DB, domain string) error {
+// makeRecord makes the tables, or those that an older version lacks, all or nothing.
+func makeRecord(ctx context.Context, db *sql.DB, domain string, from int) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return explain(err)
 	}
 	defer tx.Rollback()
-	if _, err := tx.ExecContext(ctx, schema); err != nil {
+	tables := schema
+	if from > 0 {
+		tables = second
+	}
+	if _, err := tx.ExecContext(ctx, tables); err != nil {
 		return fmt.Errorf("make the tables: %w", explain(err))
 	}
-	if _, err := tx.ExecContext(ctx, "INSERT INTO meta VALUES ('domain', ?)", domain); err != nil {
+	if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO meta VALUES ('domain', ?)", domain); err != nil {
 		return fmt.Errorf("name the domain: %w", explain(err))
 	}
 	mark := fmt.Sprintf("PRAGMA user_version = %d; PRAGMA application_id = %d", version, application)
@@ -102,28 +128,29 @@ func makeRecord(ctx context.Context, db *sql.DB, domain string) error {
 const look = `SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
 FROM pragma_application_id, pragma_user_version`
 
-// checkRecord reports whether the file has tables, and refuses it unless they are of this version and domain.
-func checkRecord(ctx context.Context, db *sql.DB, domain string) (made bool, err error) {
+// checkRecord returns the version of the tables in the file, 0 if there are none, and refuses what is not of the domain, or
+// of a later version.
+func checkRecord(ctx context.Context, db *sql.DB, domain string) (made int, err error) {
 	var mark, tables, count int
 	if err := db.QueryRowContext(ctx, look).Scan(&mark, &tables, &count); err != nil {
-		return false, explain(err)
+		return 0, explain(err)
 	}
 	switch {
 	case mark == 0 && count == 0:
-		return false, nil
+		return 0, nil
 	case mark != application:
-		return false, errors.New("it is not a record of Teishi")
-	case tables != version:
-		return false, fmt.Errorf("its tables are of version %d, and this program knows version %d", tables, version)
+		return 0, errors.New("it is not a record of Teishi")
+	case tables < 1 || tables > version:
+		return 0, fmt.Errorf("its tables are of version %d, and this program knows version %d", tables, version)
 	}
 	var of string
 	if err := db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'domain'").Scan(&of); err != nil {
-		return false, fmt.Errorf("read its domain: %w", explain(err))
+		return 0, fmt.Errorf("read its domain: %w", explain(err))
 	}
 	if of != domain {
-		return false, fmt.Errorf("its domain is %s, not %s: say --domain %s", of, domain, of)
+		return 0, fmt.Errorf("its domain is %s, not %s: say --domain %s", of, domain, of)
 	}
-	return true, nil
+	return tables, nil
 }
 
 // explain makes an error of the database one of ours where there is one.

@@ -7,6 +7,7 @@
 //	meta         domain                                   fixed when the record is made
 //	entries      revision │ epoch … hash │ payload        the log; request ids are unique for their principals
 //	checkpoints  revision │ epoch, hash … │ body          the newest two, and older ones 20,000 entries apart
+//	replicas     id │ revision, freshness …               who follows the record, as it last reported itself
 package sqlite
 
 import (
@@ -36,7 +37,7 @@ type Config struct {
 // DefaultDomain is the domain of a record that names none.
 const DefaultDomain = "teishi"
 
-// Log is a record in a SQLite file. It is a policystore.Log and a policystore.Archive.
+// Log is a record in a SQLite file. It is a policystore.Log, a policystore.Archive and a policystore.Roll.
 type Log struct {
 	path      string
 	domain    string
@@ -44,6 +45,7 @@ type Log struct {
 	logger    *slog.Logger
 	lock      *os.File // nil if read-only
 	writer    *sql.DB  // one connection; nil if read-only
+	enroller  *sql.DB  // one connection, for what may be lost: the replicas; nil if read-only
 	reader    *sql.DB
 	follower  *sql.DB // one connection, for Tail and Head: however many others read, policy is proven FRESH
 	writes    writes
@@ -58,6 +60,7 @@ type Log struct {
 var (
 	_ policystore.Log     = (*Log)(nil)
 	_ policystore.Archive = (*Log)(nil)
+	_ policystore.Roll    = (*Log)(nil)
 )
 
 // Open opens the record. It is refused if another process writes it, if it is of another domain, and if it is not a
@@ -130,22 +133,25 @@ func (l *Log) openWriter(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if l.writer, err = connect(l.path, "rw", 1); err != nil {
+	if l.writer, err = connect(l.path, "rw", 1, synced...); err != nil {
 		return err
 	}
-	if !made {
-		if err := makeRecord(ctx, l.writer, l.domain); err != nil {
+	if made < version {
+		if err := makeRecord(ctx, l.writer, l.domain, made); err != nil {
 			return err
 		}
+	}
+	if l.enroller, err = connect(l.path, "rw", 1, unsynced); err != nil {
+		return err
 	}
 	return l.writes.prepare(ctx, l.writer)
 }
 
-// look reports whether there is a record in the file, and refuses what is not one of ours.
-func (l *Log) look(ctx context.Context) (made bool, err error) {
+// look returns of what version the record in the file is, 0 if there is none, and refuses what is not one of ours.
+func (l *Log) look(ctx context.Context) (made int, err error) {
 	db, err := connect(l.path, "ro", 1)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	defer db.Close()
 	return checkRecord(ctx, db, l.domain)
@@ -180,8 +186,11 @@ func (l *Log) openReader(ctx context.Context) error {
 		return err
 	}
 	made, err := checkRecord(ctx, l.reader, l.domain)
-	if err == nil && !made {
+	switch {
+	case err == nil && made == 0:
 		err = errors.New("it is empty")
+	case err == nil && made < version:
+		err = fmt.Errorf("its tables are of version %d: teishi serve makes them those of version %d", made, version)
 	}
 	if err != nil {
 		return err
@@ -205,7 +214,7 @@ func (l *Log) Close() error {
 	l.closing.Do(func() {
 		close(l.closed)
 		var errs []error
-		for _, db := range []*sql.DB{l.reader, l.follower, l.writer} { // the writer last: it folds the write-ahead log into the file
+		for _, db := range []*sql.DB{l.reader, l.follower, l.enroller, l.writer} { // the writer last: it folds the write-ahead log into the file
 			if db != nil {
 				errs = append(errs, db.Close())
 			}

@@ -85,7 +85,7 @@ func TestThin(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, at := range []policy.Revision{1, 2, 3, 4, 20_000, 39_999, 40_000, 59_999, 60_001, 69_000, 70_000, 90_000, 99_000} {
-		_, err := log.writer.ExecContext(t.Context(), "INSERT INTO checkpoints VALUES (?, 1, x'', 0, 1, x'', x'')", at)
+		_, err := log.writer.ExecContext(t.Context(), "INSERT INTO checkpoints VALUES (?, 1, x'', 0, 1, x'', x'', NULL)", at)
 		if err != nil {
 			t.Fatal(err)
 		}

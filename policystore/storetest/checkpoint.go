@@ -36,6 +36,7 @@ func testCheckpoints(t *testing.T, open func() policystore.Log) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	want.Signature = []byte{0, 1, 2}
 	if err := archive.StoreCheckpoint(contextOf(t), want); err != nil {
 		t.Fatalf("StoreCheckpoint = %v", err)
 	}

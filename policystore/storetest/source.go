@@ -20,7 +20,7 @@ func RunSource(t *testing.T, start func(t *testing.T) Followed) {
 		"TailFromPosition": testTailFromPosition,
 		"TailBlocks":       testTailBlocks,
 		"TailProofs":       testTailProofs,
-		"TailDiverged":     testTailDiverged,
+		"TailElsewhere":    testTailElsewhere,
 		"TailEnds":         testTailEnds,
 		"TailConcurrent":   testTailConcurrent,
 		"Replica":          testReplica,
@@ -146,23 +146,37 @@ func testTailProofs(t *testing.T, f Followed) {
 	}
 }
 
-func testTailDiverged(t *testing.T, f Followed) {
+// A tail from where the source has no place ends at once, and says why.
+func testTailElsewhere(t *testing.T, f Followed) {
 	c := chain{t: t}
 	all := c.grow(f.Log, 3)
-	for name, p := range map[string]policystore.Position{
-		"another hash":   {Epoch: 1, Revision: 2, Hash: all[0].Hash},
-		"past the head":  {Epoch: 1, Revision: 4, Hash: all[0].Hash},
-		"an epoch below": {Epoch: 0, Revision: 3, Hash: all[2].Hash},
+	follow(t, f.Source, policystore.Position{}).entries(3) // by now the source has them
+	for name, want := range map[string]struct {
+		at  policystore.Position
+		err error // nil: any, for who only carries the record may yet get there
+	}{
+		"another hash":   {policystore.Position{Epoch: 1, Revision: 2, Hash: all[0].Hash}, policystore.ErrDiverged},
+		"an epoch above": {policystore.Position{Epoch: 2, Revision: 3, Hash: all[2].Hash}, policystore.ErrDiverged},
+		"an epoch below": {policystore.Position{Epoch: 0, Revision: 3, Hash: all[2].Hash}, policystore.ErrEpoch},
+		"past the head":  {policystore.Position{Epoch: 1, Revision: 4, Hash: all[0].Hash}, f.pastHead()},
 	} {
-		next, stop := iter.Pull2(f.Source.Tail(contextOf(t), p))
-		if e, err, ok := next(); !ok || !errors.Is(err, policystore.ErrDiverged) {
-			t.Errorf("%s: Tail yields %v, %v, want ErrDiverged", name, e, err)
+		next, stop := iter.Pull2(f.Source.Tail(contextOf(t), want.at))
+		if e, err, ok := next(); !ok || err == nil || want.err != nil && !errors.Is(err, want.err) {
+			t.Errorf("%s: Tail yields %v, %v, want %v", name, e, err, want.err)
 		}
 		if _, _, ok := next(); ok {
 			t.Errorf("%s: an error is not the last pair", name)
 		}
 		stop()
 	}
+}
+
+// pastHead returns what a tail from past the head must say.
+func (f Followed) pastHead() error {
+	if _, record := f.Source.(policystore.Log); record {
+		return policystore.ErrDiverged
+	}
+	return nil
 }
 
 // A tail ends with its context, and when nobody wants more.

@@ -53,6 +53,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (open func() policystore.Log)) {
 		"History":           testHistory,
 		"Verify":            testVerify,
 		"VerifyForged":      testVerifyForged,
+		"Roll":              testRoll,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, fresh(t)) })
 	}

@@ -77,6 +77,12 @@ const (
 	ErrorReason_ERROR_REASON_DRAINING ErrorReason = 22
 	// OUT_OF_RANGE: that part of the past is no longer kept.
 	ErrorReason_ERROR_REASON_COMPACTED ErrorReason = 23
+	// FAILED_PRECONDITION: the record has another entry at the caller's position, or none: they do not follow the same history.
+	ErrorReason_ERROR_REASON_RECORD_DIVERGED ErrorReason = 24
+	// FAILED_PRECONDITION: the caller speaks of a record of another domain.
+	ErrorReason_ERROR_REASON_DOMAIN_MISMATCH ErrorReason = 25
+	// FAILED_PRECONDITION: this server only follows the record, and what is asked needs the record itself. Ask an authority.
+	ErrorReason_ERROR_REASON_NO_RECORD ErrorReason = 26
 )
 
 // Enum value maps for ErrorReason.
@@ -106,6 +112,9 @@ var (
 		21: "ERROR_REASON_STORE_UNAVAILABLE",
 		22: "ERROR_REASON_DRAINING",
 		23: "ERROR_REASON_COMPACTED",
+		24: "ERROR_REASON_RECORD_DIVERGED",
+		25: "ERROR_REASON_DOMAIN_MISMATCH",
+		26: "ERROR_REASON_NO_RECORD",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                0,
@@ -132,6 +141,9 @@ var (
 		"ERROR_REASON_STORE_UNAVAILABLE":          21,
 		"ERROR_REASON_DRAINING":                   22,
 		"ERROR_REASON_COMPACTED":                  23,
+		"ERROR_REASON_RECORD_DIVERGED":            24,
+		"ERROR_REASON_DOMAIN_MISMATCH":            25,
+		"ERROR_REASON_NO_RECORD":                  26,
 	}
 )
 
@@ -166,7 +178,7 @@ var File_teishi_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_teishi_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1cteishi/v1/error_reason.proto\x12\tteishi.v1*\xb3\x06\n" +
+	"\x1cteishi/v1/error_reason.proto\x12\tteishi.v1*\x93\a\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12\x1e\n" +
@@ -192,7 +204,10 @@ const file_teishi_v1_error_reason_proto_rawDesc = "" +
 	"\x1cERROR_REASON_OUTCOME_UNKNOWN\x10\x14\x12\"\n" +
 	"\x1eERROR_REASON_STORE_UNAVAILABLE\x10\x15\x12\x19\n" +
 	"\x15ERROR_REASON_DRAINING\x10\x16\x12\x1a\n" +
-	"\x16ERROR_REASON_COMPACTED\x10\x17B\x9b\x01\n" +
+	"\x16ERROR_REASON_COMPACTED\x10\x17\x12 \n" +
+	"\x1cERROR_REASON_RECORD_DIVERGED\x10\x18\x12 \n" +
+	"\x1cERROR_REASON_DOMAIN_MISMATCH\x10\x19\x12\x1a\n" +
+	"\x16ERROR_REASON_NO_RECORD\x10\x1aB\x9b\x01\n" +
 	"\rcom.teishi.v1B\x10ErrorReasonProtoP\x01Z3github.com/teishi-dev/teishi/api/teishi/v1;teishiv1\xa2\x02\x03TXX\xaa\x02\tTeishi.V1\xca\x02\tTeishi\\V1\xe2\x02\x15Teishi\\V1\\GPBMetadata\xea\x02\n" +
 	"Teishi::V1b\x06proto3"
 

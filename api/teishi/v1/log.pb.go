@@ -928,6 +928,232 @@ func (x *StoredResource) GetRevision() int64 {
 	return 0
 }
 
+// What an authority read as the committed head of the record, and when: from one read of the record, never from memory or a
+// copy. Only such proofs make policy FRESH; entries never do. Where entries are signed so are proofs, over, each preceded
+// by its length as uint32 big-endian, and integers as uint64 big-endian:
+//
+//	"teishi/head/v1", domain, epoch, revision, hash, authority, issued_time in microseconds since 1970 UTC
+type HeadProof struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The record it is of: a slug. Example: `teishi`.
+	Domain string `protobuf:"bytes,1,opt,name=domain,proto3" json:"domain,omitempty"`
+	// The epoch of the head.
+	Epoch int64 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// The revision of the head. 0: the record is empty.
+	Revision int64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The hash of the entry there: SHA-256, 32 bytes.
+	Hash []byte `protobuf:"bytes,4,opt,name=hash,proto3" json:"hash,omitempty"`
+	// Who read it: the id of the authority.
+	Authority string `protobuf:"bytes,5,opt,name=authority,proto3" json:"authority,omitempty"`
+	// A moment before it was read, by the authority's clock, in whole microseconds.
+	IssuedTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=issued_time,json=issuedTime,proto3" json:"issued_time,omitempty"`
+	// Ed25519 signature of the authority. Empty: not signed.
+	Signature     []byte `protobuf:"bytes,7,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeadProof) Reset() {
+	*x = HeadProof{}
+	mi := &file_teishi_v1_log_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeadProof) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeadProof) ProtoMessage() {}
+
+func (x *HeadProof) ProtoReflect() protoreflect.Message {
+	mi := &file_teishi_v1_log_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeadProof.ProtoReflect.Descriptor instead.
+func (*HeadProof) Descriptor() ([]byte, []int) {
+	return file_teishi_v1_log_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *HeadProof) GetDomain() string {
+	if x != nil {
+		return x.Domain
+	}
+	return ""
+}
+
+func (x *HeadProof) GetEpoch() int64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *HeadProof) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *HeadProof) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+func (x *HeadProof) GetAuthority() string {
+	if x != nil {
+		return x.Authority
+	}
+	return ""
+}
+
+func (x *HeadProof) GetIssuedTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.IssuedTime
+	}
+	return nil
+}
+
+func (x *HeadProof) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+// What is said of a Checkpoint beside its bytes, where it is sent or kept: in Redis, in a replica's own file, over gRPC. Its
+// body are the bytes of the Checkpoint in chunks, compressed by zstd. Where entries are signed so are checkpoints, over, each
+// preceded by its length as uint32 big-endian, and integers as uint64 big-endian:
+//
+//	"teishi/checkpoint/v1", domain, epoch, revision, hash, SHA-256(body), fold_version
+type CheckpointHeader struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The record it belongs to: a slug. Example: `teishi`.
+	Domain string `protobuf:"bytes,1,opt,name=domain,proto3" json:"domain,omitempty"`
+	// The epoch of its position.
+	Epoch int64 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// The revision of its position: the last entry it contains.
+	Revision int64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The hash of that entry: SHA-256, 32 bytes.
+	Hash []byte `protobuf:"bytes,4,opt,name=hash,proto3" json:"hash,omitempty"`
+	// The time of that entry.
+	LastEntryTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=last_entry_time,json=lastEntryTime,proto3" json:"last_entry_time,omitempty"`
+	// Which rules folded it.
+	FoldVersion int32 `protobuf:"varint,6,opt,name=fold_version,json=foldVersion,proto3" json:"fold_version,omitempty"`
+	// SHA-256 of the deterministic marshalling of the Checkpoint.
+	StateHash []byte `protobuf:"bytes,7,opt,name=state_hash,json=stateHash,proto3" json:"state_hash,omitempty"`
+	// How many bytes its body has.
+	BodySize int64 `protobuf:"varint,8,opt,name=body_size,json=bodySize,proto3" json:"body_size,omitempty"`
+	// Ed25519 signature of the authority that made it. Empty: not signed.
+	Signature     []byte `protobuf:"bytes,9,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckpointHeader) Reset() {
+	*x = CheckpointHeader{}
+	mi := &file_teishi_v1_log_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckpointHeader) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckpointHeader) ProtoMessage() {}
+
+func (x *CheckpointHeader) ProtoReflect() protoreflect.Message {
+	mi := &file_teishi_v1_log_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckpointHeader.ProtoReflect.Descriptor instead.
+func (*CheckpointHeader) Descriptor() ([]byte, []int) {
+	return file_teishi_v1_log_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CheckpointHeader) GetDomain() string {
+	if x != nil {
+		return x.Domain
+	}
+	return ""
+}
+
+func (x *CheckpointHeader) GetEpoch() int64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *CheckpointHeader) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *CheckpointHeader) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+func (x *CheckpointHeader) GetLastEntryTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastEntryTime
+	}
+	return nil
+}
+
+func (x *CheckpointHeader) GetFoldVersion() int32 {
+	if x != nil {
+		return x.FoldVersion
+	}
+	return 0
+}
+
+func (x *CheckpointHeader) GetStateHash() []byte {
+	if x != nil {
+		return x.StateHash
+	}
+	return nil
+}
+
+func (x *CheckpointHeader) GetBodySize() int64 {
+	if x != nil {
+		return x.BodySize
+	}
+	return 0
+}
+
+func (x *CheckpointHeader) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
 var File_teishi_v1_log_proto protoreflect.FileDescriptor
 
 const file_teishi_v1_log_proto_rawDesc = "" +
@@ -986,7 +1212,27 @@ const file_teishi_v1_log_proto_rawDesc = "" +
 	"\tresources\x18\a \x03(\v2\x19.teishi.v1.StoredResourceR\tresources\"]\n" +
 	"\x0eStoredResource\x12/\n" +
 	"\bresource\x18\x01 \x01(\v2\x13.teishi.v1.ResourceR\bresource\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x03R\brevision*\xac\x02\n" +
+	"\brevision\x18\x02 \x01(\x03R\brevision\"\xe2\x01\n" +
+	"\tHeadProof\x12\x16\n" +
+	"\x06domain\x18\x01 \x01(\tR\x06domain\x12\x14\n" +
+	"\x05epoch\x18\x02 \x01(\x03R\x05epoch\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\x03R\brevision\x12\x12\n" +
+	"\x04hash\x18\x04 \x01(\fR\x04hash\x12\x1c\n" +
+	"\tauthority\x18\x05 \x01(\tR\tauthority\x12;\n" +
+	"\vissued_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"issuedTime\x12\x1c\n" +
+	"\tsignature\x18\a \x01(\fR\tsignature\"\xb1\x02\n" +
+	"\x10CheckpointHeader\x12\x16\n" +
+	"\x06domain\x18\x01 \x01(\tR\x06domain\x12\x14\n" +
+	"\x05epoch\x18\x02 \x01(\x03R\x05epoch\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\x03R\brevision\x12\x12\n" +
+	"\x04hash\x18\x04 \x01(\fR\x04hash\x12B\n" +
+	"\x0flast_entry_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\rlastEntryTime\x12!\n" +
+	"\ffold_version\x18\x06 \x01(\x05R\vfoldVersion\x12\x1d\n" +
+	"\n" +
+	"state_hash\x18\a \x01(\fR\tstateHash\x12\x1b\n" +
+	"\tbody_size\x18\b \x01(\x03R\bbodySize\x12\x1c\n" +
+	"\tsignature\x18\t \x01(\fR\tsignature*\xac\x02\n" +
 	"\fResourceKind\x12\x1d\n" +
 	"\x19RESOURCE_KIND_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aRESOURCE_KIND_ORGANIZATION\x10\x01\x12\x18\n" +
@@ -1014,7 +1260,7 @@ func file_teishi_v1_log_proto_rawDescGZIP() []byte {
 }
 
 var file_teishi_v1_log_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_teishi_v1_log_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_teishi_v1_log_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_teishi_v1_log_proto_goTypes = []any{
 	(ResourceKind)(0),             // 0: teishi.v1.ResourceKind
 	(*Entry)(nil),                 // 1: teishi.v1.Entry
@@ -1026,41 +1272,45 @@ var file_teishi_v1_log_proto_goTypes = []any{
 	(*Position)(nil),              // 7: teishi.v1.Position
 	(*Checkpoint)(nil),            // 8: teishi.v1.Checkpoint
 	(*StoredResource)(nil),        // 9: teishi.v1.StoredResource
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
-	(*Organization)(nil),          // 11: teishi.v1.Organization
-	(*Vendor)(nil),                // 12: teishi.v1.Vendor
-	(*App)(nil),                   // 13: teishi.v1.App
-	(*Purpose)(nil),               // 14: teishi.v1.Purpose
-	(*Attribute)(nil),             // 15: teishi.v1.Attribute
-	(*Directive)(nil),             // 16: teishi.v1.Directive
-	(*Release)(nil),               // 17: teishi.v1.Release
-	(*ConcernState)(nil),          // 18: teishi.v1.ConcernState
-	(*Statement)(nil),             // 19: teishi.v1.Statement
+	(*HeadProof)(nil),             // 10: teishi.v1.HeadProof
+	(*CheckpointHeader)(nil),      // 11: teishi.v1.CheckpointHeader
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*Organization)(nil),          // 13: teishi.v1.Organization
+	(*Vendor)(nil),                // 14: teishi.v1.Vendor
+	(*App)(nil),                   // 15: teishi.v1.App
+	(*Purpose)(nil),               // 16: teishi.v1.Purpose
+	(*Attribute)(nil),             // 17: teishi.v1.Attribute
+	(*Directive)(nil),             // 18: teishi.v1.Directive
+	(*Release)(nil),               // 19: teishi.v1.Release
+	(*ConcernState)(nil),          // 20: teishi.v1.ConcernState
+	(*Statement)(nil),             // 21: teishi.v1.Statement
 }
 var file_teishi_v1_log_proto_depIdxs = []int32{
-	10, // 0: teishi.v1.Entry.time:type_name -> google.protobuf.Timestamp
+	12, // 0: teishi.v1.Entry.time:type_name -> google.protobuf.Timestamp
 	3,  // 1: teishi.v1.Changes.changes:type_name -> teishi.v1.Change
 	5,  // 2: teishi.v1.Change.put:type_name -> teishi.v1.Resource
 	4,  // 3: teishi.v1.Change.delete:type_name -> teishi.v1.ResourceKey
 	0,  // 4: teishi.v1.ResourceKey.kind:type_name -> teishi.v1.ResourceKind
-	11, // 5: teishi.v1.Resource.organization:type_name -> teishi.v1.Organization
-	12, // 6: teishi.v1.Resource.vendor:type_name -> teishi.v1.Vendor
-	13, // 7: teishi.v1.Resource.app:type_name -> teishi.v1.App
-	14, // 8: teishi.v1.Resource.purpose:type_name -> teishi.v1.Purpose
-	15, // 9: teishi.v1.Resource.attribute:type_name -> teishi.v1.Attribute
-	16, // 10: teishi.v1.Resource.directive:type_name -> teishi.v1.Directive
-	17, // 11: teishi.v1.Resource.release:type_name -> teishi.v1.Release
-	18, // 12: teishi.v1.Resource.concern_state:type_name -> teishi.v1.ConcernState
-	19, // 13: teishi.v1.Resource.statement:type_name -> teishi.v1.Statement
+	13, // 5: teishi.v1.Resource.organization:type_name -> teishi.v1.Organization
+	14, // 6: teishi.v1.Resource.vendor:type_name -> teishi.v1.Vendor
+	15, // 7: teishi.v1.Resource.app:type_name -> teishi.v1.App
+	16, // 8: teishi.v1.Resource.purpose:type_name -> teishi.v1.Purpose
+	17, // 9: teishi.v1.Resource.attribute:type_name -> teishi.v1.Attribute
+	18, // 10: teishi.v1.Resource.directive:type_name -> teishi.v1.Directive
+	19, // 11: teishi.v1.Resource.release:type_name -> teishi.v1.Release
+	20, // 12: teishi.v1.Resource.concern_state:type_name -> teishi.v1.ConcernState
+	21, // 13: teishi.v1.Resource.statement:type_name -> teishi.v1.Statement
 	5,  // 14: teishi.v1.ResourceList.resources:type_name -> teishi.v1.Resource
-	10, // 15: teishi.v1.Checkpoint.last_entry_time:type_name -> google.protobuf.Timestamp
+	12, // 15: teishi.v1.Checkpoint.last_entry_time:type_name -> google.protobuf.Timestamp
 	9,  // 16: teishi.v1.Checkpoint.resources:type_name -> teishi.v1.StoredResource
 	5,  // 17: teishi.v1.StoredResource.resource:type_name -> teishi.v1.Resource
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	12, // 18: teishi.v1.HeadProof.issued_time:type_name -> google.protobuf.Timestamp
+	12, // 19: teishi.v1.CheckpointHeader.last_entry_time:type_name -> google.protobuf.Timestamp
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_teishi_v1_log_proto_init() }
@@ -1091,7 +1341,7 @@ func file_teishi_v1_log_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_teishi_v1_log_proto_rawDesc), len(file_teishi_v1_log_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
