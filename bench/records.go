@@ -23,10 +23,10 @@ func writeRecord(ctx context.Context, file string, changes []policy.Change, chec
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	if err := policystore.Initialize(ctx, log, sqlite.DefaultDomain); err != nil {
+	if err := policystore.Initialize(ctx, log, sqlite.DefaultDomain, nil); err != nil {
 		return nil, err
 	}
-	replica := policystore.NewReplica(policystore.ReplicaConfig{Source: log, Domain: sqlite.DefaultDomain})
+	replica := policystore.NewReplica(policystore.ReplicaConfig{Origins: []policystore.Origin{{Name: "sqlite", Source: log, Record: true}}, Domain: sqlite.DefaultDomain})
 	ctx, stop := context.WithCancel(ctx)
 	var following errgroup.Group
 	following.Go(func() error { return replica.Run(ctx) })
@@ -35,7 +35,7 @@ func writeRecord(ctx context.Context, file string, changes []policy.Change, chec
 	if err := replica.WaitReady(ctx); err != nil {
 		return nil, err
 	}
-	if err := writeAll(ctx, policystore.NewAuthority(log, replica, nil), unborn(changes)); err != nil {
+	if err := writeAll(ctx, policystore.NewAuthority(policystore.AuthorityConfig{Log: log, Replica: replica}), unborn(changes)); err != nil {
 		return nil, err
 	}
 	view, err := replica.View(ctx, policystore.Demand{})

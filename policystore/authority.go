@@ -8,23 +8,54 @@ import (
 	"time"
 
 	"github.com/teishi-dev/teishi/policy"
+	"github.com/teishi-dev/teishi/policystore/failpoint"
 )
 
-// Authority writes a record: a Log and the Replica that follows it.
+// AuthorityConfig says what an Authority writes. Log and Replica are required.
+type AuthorityConfig struct {
+	Log     Log
+	Replica *Replica     // follows the log, and nothing else
+	Name    string       // who proves the head of the record; empty: it proves nothing to others
+	Signer  *Signer      // signs entries, checkpoints and proofs; nil signs nothing
+	Metrics *Metrics     // nil counts nothing
+	Logger  *slog.Logger // nil discards
+}
+
+// Authority writes a record, proves its head, and gives to those who follow it what it has applied: it is itself a Source.
 type Authority struct {
 	log     Log
 	replica *Replica
 	domain  string
+	name    string
+	signer  *Signer
+	metrics *Metrics
 	logger  *slog.Logger
 	turn    chan struct{} // holds one: whose turn it is to write, so that writes of one process do not conflict
+	doubts  doubts
+	proving proving
 }
 
-// NewAuthority returns the authority of the log that the replica follows. A nil logger discards.
-func NewAuthority(log Log, replica *Replica, logger *slog.Logger) *Authority {
-	if logger == nil {
-		logger = slog.New(slog.DiscardHandler)
+// NewAuthority returns the authority of the log that the replica follows, which does not run yet.
+func NewAuthority(c AuthorityConfig) *Authority {
+	a := &Authority{
+		log:     c.Log,
+		replica: c.Replica,
+		domain:  c.Replica.domain,
+		name:    c.Name,
+		signer:  c.Signer,
+		metrics: c.Metrics,
+		logger:  c.Logger,
+		turn:    make(chan struct{}, 1),
 	}
-	return &Authority{log: log, replica: replica, domain: replica.domain, logger: logger, turn: make(chan struct{}, 1)}
+	if a.metrics == nil {
+		a.metrics = NewMetrics(nil)
+	}
+	if a.logger == nil {
+		a.logger = slog.New(slog.DiscardHandler)
+	}
+	a.proving.newer = make(chan struct{})
+	a.replica.recent = &recent{}
+	return a
 }
 
 // Write is one write as it is asked for.
@@ -48,7 +79,7 @@ const (
 )
 
 // Write appends the entry that w prepares and returns it when the replica has applied it. A repeated request is answered
-// from its entry. Errors: what Prepare says; *RequestReusedError; *EntryTooLargeError; ErrContention; ErrFrozen,
+// from its entry. Errors: what Prepare says; *RequestReusedError; *EntryTooLargeError; ErrContention; ErrRewound, ErrFrozen,
 // ErrUnavailable (nothing was written); *OutcomeUnknownError.
 func (a *Authority) Write(ctx context.Context, w Write) (Entry, error) {
 	select {
@@ -71,7 +102,7 @@ func (a *Authority) Write(ctx context.Context, w Write) (Entry, error) {
 
 // try is one turn of the loop: ErrConflict if others wrote first.
 func (a *Authority) try(ctx context.Context, w Write) (Entry, error) {
-	if err := a.replica.Err(); err != nil {
+	if err := a.Doubted(); err != nil {
 		return Entry{}, err
 	}
 	switch e, err := a.log.Request(ctx, w.Principal, w.RequestID); {
@@ -84,7 +115,7 @@ func (a *Authority) try(ctx context.Context, w Write) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	e, err := compose(a.domain, v, w)
+	e, err := compose(a.domain, a.signer, v, w)
 	if err != nil || w.ValidateOnly {
 		return e, err
 	}
@@ -92,8 +123,8 @@ func (a *Authority) try(ctx context.Context, w Write) (Entry, error) {
 }
 
 // compose makes the entry that follows v. What was prepared is judged as it will be read: after the codec.
-func compose(domain string, v View, w Write) (Entry, error) {
-	at := max(policy.InstantOf(time.Now()), v.Time)
+func compose(domain string, signer *Signer, v View, w Write) (Entry, error) {
+	at := max(policy.InstantOf(wall()), v.Time)
 	revision := v.Position.Revision + 1
 	prepared, err := w.Prepare(v, at, revision)
 	if err != nil {
@@ -116,6 +147,7 @@ func compose(domain string, v View, w Write) (Entry, error) {
 		PreviousHash:  v.Position.Hash,
 	}
 	e.Hash = e.Sum(domain)
+	signer.SignEntry(domain, &e)
 	if err := checkSize(&e, prepared); err != nil {
 		return Entry{}, err
 	}
@@ -132,7 +164,9 @@ func (a *Authority) append(ctx context.Context, after Position, e Entry, w Write
 	if err := ctx.Err(); err != nil {
 		return Entry{}, err
 	}
+	failpoint.Hit(ctx, "before-commit")
 	stored, err := a.log.Append(ctx, after, e)
+	failpoint.Hit(ctx, "after-commit")
 	switch duplicate, ok := errors.AsType[*DuplicateError](err); {
 	case ok:
 		return a.repeated(ctx, duplicate.Entry, w)
@@ -204,9 +238,9 @@ func (a *Authority) lost(ctx context.Context, w Write) (Entry, error) {
 
 // catchUp waits until the replica has what the record has.
 func (a *Authority) catchUp(ctx context.Context) error {
-	head, err := a.log.Head(ctx)
+	head, err := a.head(ctx)
 	if err != nil {
-		return fmt.Errorf("read the head: %w: %w", ErrUnavailable, err)
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	if _, err := a.replica.View(ctx, Demand{MinRevision: head.Revision, Epoch: head.Epoch}); err != nil {
 		return fmt.Errorf("catch up with %s: %w", head, err)

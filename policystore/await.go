@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -20,7 +21,7 @@ func (r *Replica) View(ctx context.Context, d Demand) (View, error) {
 			return View{}, err
 		}
 	}
-	v := s.view(r.name, time.Now())
+	v := s.view(reading(), r.spent)
 	if d.MaxStaleness > 0 && v.Freshness.Age > d.MaxStaleness {
 		return View{}, tooStale(v, d)
 	}
@@ -36,7 +37,12 @@ func tooStale(v View, d Demand) error {
 
 func (r *Replica) await(ctx context.Context, d Demand) (*state, error) {
 	ctx, cancel := context.WithTimeout(ctx, MaxWait)
+	var aides sync.WaitGroup
+	defer aides.Wait()
 	defer cancel()
+	r.wake()
+	assist := time.NewTimer(assistAfter)
+	defer assist.Stop()
 	for {
 		s := r.state.Load()
 		switch {
@@ -46,11 +52,14 @@ func (r *Replica) await(ctx context.Context, d Demand) (*state, error) {
 			return nil, &EpochError{Wanted: d.Epoch, Epoch: s.position.Epoch}
 		case s.reaches(d):
 			return s, nil
+		case s.frozen != nil:
+			return nil, notReached(s, d)
 		}
 		select {
 		case <-s.changed:
-		case <-r.frozen:
-			return nil, notReached(s, d)
+		case <-assist.C:
+			aides.Go(func() { r.assist(ctx, d) })
+			assist.Reset(absentFor)
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.Canceled) {
 				return nil, ctx.Err()
@@ -71,28 +80,38 @@ func (r *Replica) unavailable() error {
 	return fmt.Errorf("%w: nothing was read yet", ErrUnavailable)
 }
 
-// Err returns why the replica is frozen, or nil.
-func (r *Replica) Err() error {
-	select {
-	case <-r.frozen:
-		return r.err
-	default:
-		return nil
-	}
-}
+// Err returns why the replica is frozen, or nil. It heals when an origin gives again what verifies.
+func (r *Replica) Err() error { return r.state.Load().frozen }
 
-// Changed returns a channel that is closed when another entry is applied. Take it before looking, so that nothing slips
-// between.
+// Changed returns a channel that is closed when another entry is applied, or when the replica freezes. Take it before
+// looking, so that nothing slips between.
 func (r *Replica) Changed() <-chan struct{} { return r.state.Load().changed }
 
-// WaitReady waits until there is policy and a proof that it is FRESH. It returns what froze the replica instead.
+// readyAnyway is for how long a start waits for a proof once there is policy that nothing proves yet.
+const readyAnyway = 5 * time.Second
+
+// WaitReady waits until there is policy and a proof that it is FRESH, or policy for a while that nothing proves: it is
+// served as EXPIRED, since a DENIED is as good as ever. It returns what froze the replica instead.
 func (r *Replica) WaitReady(ctx context.Context) error {
-	select {
-	case <-r.fresh:
-		return nil
-	case <-r.frozen:
-		return r.err
-	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
+	var anyway <-chan time.Time
+	for {
+		s := r.state.Load()
+		switch {
+		case s.frozen != nil:
+			return s.frozen
+		case s.snapshot != nil && anyway == nil:
+			timer := time.NewTimer(readyAnyway)
+			defer timer.Stop()
+			anyway = timer.C
+		}
+		select {
+		case <-r.fresh:
+			return nil
+		case <-anyway:
+			return nil
+		case <-s.changed:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
+		}
 	}
 }

@@ -38,7 +38,7 @@ func BenchmarkRestore(b *testing.B) {
 		v = policystore.View{}
 		runtime.GC()
 		for b.Loop() {
-			r := policystore.NewReplica(policystore.ReplicaConfig{Source: &script{events: proofOf(p), stored: &c}, Domain: domain})
+			r := policystore.NewReplica(policystore.ReplicaConfig{Origins: []policystore.Origin{{Name: "script", Source: &script{events: proofOf(p), stored: &c}}}, Domain: domain})
 			ctx, cancel := context.WithCancel(b.Context())
 			ended := make(chan error)
 			go func() { ended <- r.Run(ctx) }()
@@ -93,7 +93,7 @@ func readyReplica(tb testing.TB) *policystore.Replica {
 	events := make(chan step, 2)
 	events <- step{event: policystore.Event{Entry: &e}}
 	events <- <-proofOf(e.Position())
-	r := policystore.NewReplica(policystore.ReplicaConfig{Source: &script{events: events}, Domain: domain})
+	r := policystore.NewReplica(policystore.ReplicaConfig{Origins: []policystore.Origin{{Name: "script", Source: &script{events: events}}}, Domain: domain})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(tb.Context()))
 	ended := make(chan error)
 	go func() { ended <- r.Run(ctx) }()

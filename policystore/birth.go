@@ -17,8 +17,8 @@ const (
 )
 
 // Initialize writes the first entry of an empty record, which registers the shipped purposes and attributes. A record
-// that has it already stays as it is.
-func Initialize(ctx context.Context, log Log, domain string) error {
+// that has it already stays as it is. A nil signer does not sign it.
+func Initialize(ctx context.Context, log Log, domain string, signer *Signer) error {
 	head, err := log.Head(ctx)
 	if err != nil {
 		return fmt.Errorf("read the head: %w", err)
@@ -26,7 +26,7 @@ func Initialize(ctx context.Context, log Log, domain string) error {
 	if head.Revision > 0 {
 		return nil
 	}
-	e, err := compose(domain, View{Snapshot: policy.New()}, Write{
+	e, err := compose(domain, signer, View{Snapshot: policy.New()}, Write{
 		Principal: systemPrincipal,
 		Method:    birthMethod,
 		RequestID: birthMethod,

@@ -33,7 +33,7 @@ type Entry struct {
 	Revision      policy.Revision // contiguous from 1
 	Time          policy.Instant  // never before its predecessor's
 	Principal     string          // who made the change
-	Method        string          // by what: the full gRPC method name, or birth, or load
+	Method        string          // by what: the full gRPC method name, or birth, load, or rewind
 	RequestID     string          // unique for its principal, for ever
 	RequestDigest Hash            // of the request without its id; see RequestDigest
 	Reason        string
@@ -86,7 +86,7 @@ func (e *Entry) Follows(p Position, last policy.Instant, domain string) error {
 	switch {
 	case e.Revision != p.Revision+1:
 		return fmt.Errorf("entry %d follows %d: %w", e.Revision, p.Revision, ErrBroken)
-	case p.Revision == 0 && e.Epoch != 1, p.Revision > 0 && e.Epoch != p.Epoch:
+	case !e.epochFollows(p):
 		return fmt.Errorf("entry %d is of epoch %d after epoch %d: %w", e.Revision, e.Epoch, p.Epoch, ErrBroken)
 	case e.PreviousHash != p.Hash:
 		return fmt.Errorf("entry %d does not name the hash of its predecessor: %w", e.Revision, ErrBroken)
@@ -96,6 +96,15 @@ func (e *Entry) Follows(p Position, last policy.Instant, domain string) error {
 		return fmt.Errorf("entry %d does not have the hash it states: %w", e.Revision, ErrBroken)
 	}
 	return nil
+}
+
+// epochFollows reports whether the entry is of the epoch of the one before it, of the first one at birth, or begins a later
+// one by a rewind.
+func (e *Entry) epochFollows(p Position) bool {
+	if p.Revision == 0 {
+		return e.Epoch == 1
+	}
+	return e.Epoch == p.Epoch && e.Method != rewindMethod || e.Epoch > p.Epoch && e.Method == rewindMethod
 }
 
 // RequestDigest tells a repeated request from a reused request id: SHA-256 of the full method, a zero byte, and the

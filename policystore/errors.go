@@ -20,6 +20,9 @@ var (
 	ErrEpoch = errors.New("the record is in a later epoch")
 	// ErrDiverged says that the source has another entry at that position, or none, or is in an earlier epoch.
 	ErrDiverged = errors.New("the record has another history")
+	// ErrRewound says that the record lacks entries that were acknowledged: it was restored to an earlier point, or its last
+	// entries were lost. Nothing is written until it is repaired, or rewound on purpose.
+	ErrRewound = errors.New("the record lacks entries that were acknowledged")
 	// ErrFull says that the store has no room. What it refused is almost surely not in the record; only its request id tells.
 	ErrFull = errors.New("the store is full")
 	// ErrClosed says that the log was closed.

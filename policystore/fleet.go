@@ -2,6 +2,11 @@ package policystore
 
 import (
 	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 )
 
@@ -27,4 +32,169 @@ type Roll interface {
 	Members(ctx context.Context) ([]Member, error)
 	// Forget takes a member off; ErrNotFound if there is none.
 	Forget(ctx context.Context, id string) error
+}
+
+// Fleet is the fleet as an authority knows it: it takes reports, and says who has arrived where. It is a Reporter, for the
+// authority's own replica.
+type Fleet struct {
+	roll      Roll
+	authority *Authority
+	flushing  sync.Mutex // held while reports are written to the roll
+
+	mu      sync.Mutex
+	pending map[string]Member // reported and not yet on the roll
+	wake    chan struct{}     // holds one: there is something pending
+	flushed chan struct{}     // closed when the roll was written
+}
+
+// NewFleet returns the fleet of the roll.
+func NewFleet(roll Roll, a *Authority) *Fleet {
+	return &Fleet{
+		roll:      roll,
+		authority: a,
+		pending:   make(map[string]Member),
+		wake:      make(chan struct{}, 1),
+		flushed:   make(chan struct{}),
+	}
+}
+
+// enrolWithin bounds one writing of the roll.
+const enrolWithin = 5 * time.Second
+
+// Run writes reports to the roll as they come, those that came while others were written together, until ctx ends; then it
+// returns nil.
+func (f *Fleet) Run(ctx context.Context) error {
+	for failed := false; ; {
+		select {
+		case <-f.wake:
+		case <-ctx.Done():
+			return nil
+		}
+		if err := f.flush(ctx); err != nil && ctx.Err() == nil {
+			if !failed {
+				f.authority.logger.Warn("reports of replicas are not kept", slog.Any("error", err))
+			}
+			failed = true
+			pause(ctx, minRetry)
+			continue
+		}
+		failed = false
+	}
+}
+
+func (f *Fleet) flush(ctx context.Context) error {
+	f.flushing.Lock()
+	defer f.flushing.Unlock()
+	f.mu.Lock()
+	members := slices.Collect(maps.Values(f.pending))
+	clear(f.pending)
+	f.mu.Unlock()
+	if len(members) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, enrolWithin)
+	defer cancel()
+	err := f.roll.Enrol(ctx, members)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err != nil {
+		for _, m := range members {
+			if _, newer := f.pending[m.ID]; !newer {
+				f.pending[m.ID] = m
+			}
+		}
+		f.notify()
+		return err
+	}
+	close(f.flushed)
+	f.flushed = make(chan struct{})
+	return nil
+}
+
+func (f *Fleet) notify() {
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Report takes a report, and answers with the newest proof of the head.
+func (f *Fleet) Report(_ context.Context, m Member) (*HeadProof, error) {
+	if f.authority.replica.contradicts(m.Position, m.StateHash) {
+		f.authority.metrics.stateMismatches.Inc()
+		f.authority.logger.Error("a replica has another state at the same position", slog.String("id", m.ID), slog.String("position", m.Position.String()))
+	}
+	m.Authority = f.authority.name
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.pending[m.ID] = m
+	f.notify()
+	h, _ := f.authority.Proof()
+	if h == nil {
+		return nil, nil
+	}
+	copied := *h
+	return &copied, nil
+}
+
+// Goodbye takes a member off that ends.
+func (f *Fleet) Goodbye(ctx context.Context, id string) error {
+	if err := f.Forget(ctx, id); !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	return nil
+}
+
+// Forget takes a member off; ErrNotFound if there is none.
+func (f *Fleet) Forget(ctx context.Context, id string) error {
+	f.flushing.Lock()
+	defer f.flushing.Unlock()
+	f.mu.Lock()
+	delete(f.pending, id)
+	f.mu.Unlock()
+	return f.roll.Forget(ctx, id)
+}
+
+// Members returns the members as the roll has them, ordered by id.
+func (f *Fleet) Members(ctx context.Context) ([]Member, error) { return f.roll.Members(ctx) }
+
+const (
+	// SilentAfter is after what time without a report a member is silent.
+	SilentAfter = 5 * time.Second
+	// rollEvery is how often the roll is read for what other authorities have written there.
+	rollEvery = 50 * time.Millisecond
+)
+
+// Arrived reports whether the member has applied the position of the record, or a later one.
+func (m *Member) Arrived(p Position) bool {
+	return m.Position.Epoch > p.Epoch || m.Position.Epoch == p.Epoch && m.Position.Revision >= p.Revision
+}
+
+// Wait waits until every member has arrived at the position, or until ctx ends, and returns all members as they were then.
+func (f *Fleet) Wait(ctx context.Context, p Position) (members []Member, all bool, err error) {
+	for {
+		f.mu.Lock()
+		flushed := f.flushed
+		f.mu.Unlock()
+		read, err := f.roll.Members(ctx)
+		switch {
+		case err != nil && members != nil && ctx.Err() != nil:
+			return members, false, nil // as they were a moment ago
+		case err != nil:
+			return nil, false, err
+		}
+		members = read
+		if !slices.ContainsFunc(members, func(m Member) bool { return !m.Arrived(p) }) {
+			return members, true, nil
+		}
+		timer := time.NewTimer(rollEvery)
+		select {
+		case <-flushed:
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return members, false, nil
+		}
+		timer.Stop()
+	}
 }

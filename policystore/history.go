@@ -117,7 +117,7 @@ func (h *History) nearest(ctx context.Context, at policy.Revision) (fold, error)
 	if kept.position.Revision == at {
 		return kept, nil
 	}
-	f, _, err := restoreNewest(ctx, h.log, h.domain, kept.position, at)
+	f, _, err := restoreNewest(ctx, h.log, h.domain, nil, kept.position, at)
 	if err != nil || f.position.Revision == 0 {
 		return kept, err // of a checkpoint that is refused the entries say the same
 	}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 
 	"github.com/teishi-dev/teishi/policy"
+	"github.com/teishi-dev/teishi/policystore/failpoint"
 )
 
 // A checkpoint is due after so many entries, or so many bytes of payload.
@@ -15,26 +17,24 @@ const (
 	checkpointPayload = 16 << 20
 )
 
-// KeepCheckpoints stores a checkpoint of what is in force every 5,000 entries or 16 MiB of payload, until ctx ends; then
-// it returns nil. It does nothing for a log that is no Archive. One that cannot be stored is logged and is due again
-// 5,000 entries later: without it a start takes longer.
+// KeepCheckpoints stores a checkpoint of what is in force every 5,000 entries or 16 MiB of payload, and one at once where
+// there is a key to sign with and the newest is not signed, until ctx ends; then it returns nil. It does nothing for a
+// log that is no Archive, and while the record is in doubt. One that cannot be stored is logged and is due again 5,000
+// entries later: without it a start takes longer.
 func (a *Authority) KeepCheckpoints(ctx context.Context) error {
 	archive, ok := a.log.(Archive)
 	if !ok {
 		return nil
 	}
-	if err := a.replica.WaitReady(ctx); err != nil {
-		return nil
-	}
-	last := a.lastCheckpoint(ctx, archive)
-	folded := int64(0) // bytes of payload when the last one was taken
-	for ctx.Err() == nil {
+	k := keeper{authority: a, archive: archive, every: checkpointEntries + policy.Revision(rand.N(checkpointEntries/10))}
+	for first := true; ctx.Err() == nil; {
 		s := a.replica.state.Load()
-		if s.position.Revision-last >= checkpointEntries || s.payload-folded >= checkpointPayload {
-			if err := a.checkpoint(ctx, archive, s); err != nil && ctx.Err() == nil {
-				a.logger.Error("no checkpoint was stored", slog.Any("error", err))
+		if s.snapshot != nil && a.Doubted() == nil {
+			if first {
+				k.look(ctx)
+				first = false
 			}
-			last, folded = s.position.Revision, s.payload
+			k.keep(ctx, s)
 		}
 		select {
 		case <-s.changed:
@@ -44,30 +44,67 @@ func (a *Authority) KeepCheckpoints(ctx context.Context) error {
 	return nil
 }
 
-// lastCheckpoint returns the revision of the newest checkpoint of what is in force; 0 if there is none or it is damaged.
-// It looks until it knows or ctx ends. One past the head is of no use to a start, so it does not count.
-func (a *Authority) lastCheckpoint(ctx context.Context, archive Archive) policy.Revision {
-	for retry := minRetry; ctx.Err() == nil; retry = min(2*retry, maxRetry) {
-		c, err := archive.CheckpointAt(ctx, a.replica.state.Load().position.Revision)
-		switch {
-		case err == nil:
-			return c.Position.Revision
-		case errors.Is(err, ErrNotFound), damaged(err):
-			return 0
-		}
-		a.logger.Warn("where the newest checkpoint is was not learnt", slog.Any("error", err), slog.Duration("retry", retry))
-		pause(ctx, retry)
-	}
-	return 0
+// keeper keeps the checkpoints of an authority. Several authorities of one record keep them at slightly different intervals,
+// so that mostly one of them does.
+type keeper struct {
+	authority *Authority
+	archive   Archive
+	every     policy.Revision
+	last      policy.Revision // of the newest checkpoint known
+	signed    bool            // it is, if there is a key
+	folded    int64           // bytes of payload when the last one was taken
 }
 
-func (a *Authority) checkpoint(ctx context.Context, archive Archive, s *state) error {
-	began := time.Now()
-	c, err := NewCheckpoint(a.domain, s.view(a.replica.name, began))
+func (k *keeper) due(s *state) bool {
+	return s.position.Revision-k.last >= k.every || s.payload-k.folded >= checkpointPayload || !k.signed
+}
+
+// keep stores what the state holds, if that is due and nobody else has done so.
+func (k *keeper) keep(ctx context.Context, s *state) {
+	if !k.due(s) {
+		return
+	}
+	if before := k.last; before > 0 && k.signed {
+		if k.look(ctx); k.last > before {
+			k.folded = s.payload
+		}
+		if !k.due(s) {
+			return
+		}
+	}
+	if err := k.checkpoint(ctx, s); err != nil && ctx.Err() == nil {
+		k.authority.logger.Error("no checkpoint was stored", slog.Any("error", err))
+	}
+	k.last, k.folded, k.signed = s.position.Revision, s.payload, true
+}
+
+// look learns where the newest checkpoint of what is in force is, 0 if there is none or it is damaged. It looks until it
+// knows or ctx ends. One past the head is of no use to a start, so it does not count.
+func (k *keeper) look(ctx context.Context) {
+	for retry := minRetry; ctx.Err() == nil; retry = min(2*retry, maxRetry) {
+		c, err := k.archive.CheckpointAt(ctx, k.authority.replica.state.Load().position.Revision)
+		switch {
+		case err == nil:
+			k.last, k.signed = c.Position.Revision, k.authority.signer == nil || len(c.Signature) > 0
+			return
+		case errors.Is(err, ErrNotFound), damaged(err):
+			k.last, k.signed = 0, k.authority.signer == nil
+			return
+		}
+		k.authority.logger.Warn("where the newest checkpoint is was not learnt", slog.Any("error", err), slog.Duration("retry", retry))
+		pause(ctx, retry)
+	}
+}
+
+func (k *keeper) checkpoint(ctx context.Context, s *state) error {
+	began, a := time.Now(), k.authority
+	c, err := NewCheckpoint(a.domain, s.view(reading(), a.replica.spent))
 	if err != nil {
 		return err
 	}
-	if err := archive.StoreCheckpoint(ctx, c); err != nil {
+	a.signer.SignCheckpoint(&c)
+	failpoint.Hit(ctx, "mid-checkpoint")
+	if err := k.archive.StoreCheckpoint(ctx, c); err != nil {
 		return err
 	}
 	a.logger.Info("stored a checkpoint", slog.Int64("revision", int64(c.Position.Revision)),

@@ -42,20 +42,20 @@ func (s *shelf) StoreCheckpoint(_ context.Context, c Checkpoint) error {
 func TestKeepCheckpointsComeWhatMay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &shelf{fail: 3, stored: make(chan policy.Revision)}
-		r := NewReplica(ReplicaConfig{Source: log, Domain: "d"})
-		snapshot, err := policy.New().Apply(checkpointEntries, nil)
+		r := NewReplica(ReplicaConfig{Origins: []Origin{{Name: "log", Source: log}}, Domain: "d"})
+		const due = 2 * checkpointEntries // whatever the interval of this authority
+		snapshot, err := policy.New().Apply(due, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.current.fold = fold{"d", snapshot, Position{Epoch: 1, Revision: checkpointEntries}, 1}
-		now := time.Now()
-		r.prove(&HeadProof{Domain: "d", Position: r.current.position, IssuedTime: now}, now)
+		r.current.fold = fold{"d", snapshot, Position{Epoch: 1, Revision: due}, 1}
+		r.prove(&r.origins[0], &HeadProof{Domain: "d", Position: r.current.position, IssuedTime: time.Now()})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
-		go func() { ended <- NewAuthority(log, r, nil).KeepCheckpoints(ctx) }()
+		go func() { ended <- NewAuthority(AuthorityConfig{Log: log, Replica: r}).KeepCheckpoints(ctx) }()
 		select {
 		case at := <-log.stored:
-			if at != checkpointEntries {
+			if at != due {
 				t.Errorf("a checkpoint is stored at %d", at)
 			}
 		case err := <-ended:

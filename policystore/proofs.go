@@ -6,10 +6,8 @@ import (
 	"time"
 
 	"github.com/teishi-dev/teishi/policy"
+	"github.com/teishi-dev/teishi/policystore/failpoint"
 )
-
-// MaxClockSkew is how far the time of a head proof may be off the clock.
-const MaxClockSkew = 10 * time.Second
 
 // keptProofs bounds the proofs that wait for what they prove, a second each: an older one would prove policy EXPIRED.
 // keptPositions bounds how far behind what is applied a proof may be.
@@ -24,58 +22,88 @@ var (
 	errProofOld     = errors.New("it is not later than the authority's last")
 	errProofHistory = errors.New("it is of another history")
 	errProofUnknown = errors.New("it is of a position long past")
+	errProofSeen    = errors.New("it is the authority's last once more")
 )
 
-// proofs judges head proofs. It belongs to the goroutine that follows.
+// proofTrouble names, for metrics, why a proof proves nothing.
+func proofTrouble(err error) string {
+	for _, row := range []struct {
+		is   error
+		name string
+	}{{ErrSignature, "signature"}, {errProofDomain, "domain"}, {errProofClock, "clock"}, {errProofOld, "old"}, {errProofHistory, "history"}} {
+		if errors.Is(err, row.is) {
+			return row.name
+		}
+	}
+	return "position"
+}
+
+// proofs judges head proofs.
 type proofs struct {
-	last    map[string]time.Time // of each authority, without monotonic reading
-	past    [keptPositions]Position
-	waiting []*proof // of positions above what is applied, as they came
+	skew     time.Duration        // how far the time of one may be off the clock
+	last     map[string]time.Time // of each authority, without monotonic reading
+	past     [keptPositions]Position
+	waiting  []*proof // of positions above what is applied, as they came
+	refusing bool     // the last one proved nothing
 }
 
 // judge returns the proof if it is of what is applied, nothing if it is of what is yet to come, and an error if it
 // proves nothing.
-func (p *proofs) judge(h *HeadProof, domain string, applied Position, now time.Time) (*proof, error) {
-	if h.Domain != domain {
-		return nil, errProofDomain
+func (p *proofs) judge(h *HeadProof, domain string, applied Position, now moment) (*proof, error) {
+	if err := p.plausible(h, domain, now); err != nil {
+		return nil, err
 	}
-	if err := p.timely(h, now); err != nil {
+	if err := p.later(h, now); err != nil {
 		return nil, err
 	}
 	at := h.Position
 	switch {
 	case at == applied:
-		return proven(h, now), nil
+		return proven(h, now.mono), nil
 	case at.Epoch > applied.Epoch, at.Epoch == applied.Epoch && at.Revision > applied.Revision:
-		p.await(proven(h, now))
+		p.await(proven(h, now.mono))
 		return nil, nil
 	case at.Epoch < applied.Epoch, at.Revision == applied.Revision:
 		return nil, fmt.Errorf("%w: %s, applied %s", errProofHistory, at, applied)
 	}
 	switch known := p.at(at.Revision); {
 	case known == at:
-		return proven(h, now), nil
+		return proven(h, now.mono), nil
 	case known.Revision == at.Revision:
 		return nil, fmt.Errorf("%w: %s, applied %s", errProofHistory, at, known)
 	}
 	return nil, errProofUnknown
 }
 
-// timely checks the time of a proof against the clock and the authority's last. A last time that has itself come to lie
-// in the future was of a clock that has been set since: it is forgotten, and the next proof counts.
-func (p *proofs) timely(h *HeadProof, now time.Time) error {
-	now, issued := now.Round(0), h.IssuedTime.Round(0)
-	if off := now.Sub(issued); off > MaxClockSkew || off < -MaxClockSkew {
+// plausible checks the domain of a proof, and its time against the clock.
+func (p *proofs) plausible(h *HeadProof, domain string, now moment) error {
+	if h.Domain != domain {
+		return errProofDomain
+	}
+	if off := now.wall.Sub(h.IssuedTime.Round(0)); off.Abs() > p.skew && !failpoint.Without("skew") {
 		return fmt.Errorf("%w: %s", errProofClock, off)
 	}
+	return nil
+}
+
+// maxAuthorities bounds how many names of authorities are remembered.
+const maxAuthorities = 256
+
+// later checks the time of a proof against the authority's last. A last time that has itself come to lie in the future was
+// of a clock that has been set since: it is forgotten, and the next proof counts.
+func (p *proofs) later(h *HeadProof, now moment) error {
+	issued := h.IssuedTime.Round(0)
 	last, seen := p.last[h.Authority]
 	if seen && !issued.After(last) {
-		if last.Sub(now) > MaxClockSkew {
+		if last.Sub(now.wall) > p.skew {
 			p.last[h.Authority] = issued
+		}
+		if issued.Equal(last) {
+			return errProofSeen
 		}
 		return errProofOld
 	}
-	if p.last == nil {
+	if p.last == nil || len(p.last) >= maxAuthorities && !seen {
 		p.last = make(map[string]time.Time)
 	}
 	p.last[h.Authority] = issued
@@ -91,6 +119,12 @@ func (p *proofs) await(w *proof) {
 
 // applied remembers a position that the replica has reached.
 func (p *proofs) applied(at Position) { p.past[at.Revision%keptPositions] = at }
+
+// forget forgets positions and what waits for them: another history is folded.
+func (p *proofs) forget() {
+	p.past = [keptPositions]Position{}
+	p.waiting = nil
+}
 
 func (p *proofs) at(r policy.Revision) Position { return p.past[r%keptPositions] }
 

@@ -13,15 +13,18 @@ import (
 var at1 = Position{Epoch: 1, Revision: 1}
 
 // proofAt is a proof of position 1 by an authority whose clock shows the time, seconds after some instant.
-func proofAt(seconds float64) (*HeadProof, time.Time) {
+func proofAt(seconds float64) (*HeadProof, moment) {
 	now := time.Unix(1_000_000_000, 0).Add(time.Duration(seconds * float64(time.Second)))
-	return &HeadProof{Domain: "d", Position: at1, Authority: "a", IssuedTime: now}, now
+	return &HeadProof{Domain: "d", Position: at1, Authority: "a", IssuedTime: now}, moment{mono: now, wall: now}
 }
+
+// judging judges proofs as a replica does.
+func judging() proofs { return proofs{skew: defaultClockSkew} }
 
 // When the clock that proofs are made and judged by is set back, they count again from the second one on; when it is set
 // forward, at once.
 func TestClockSet(t *testing.T) {
-	var p proofs
+	p := judging()
 	for i, c := range []struct {
 		seconds float64
 		want    error
@@ -36,11 +39,11 @@ func TestClockSet(t *testing.T) {
 // An authority whose clock is set back by less than may be off counts again when it has caught up with itself: until then
 // its proofs might be repeated ones.
 func TestClockSetBackALittle(t *testing.T) {
-	var p proofs
+	p := judging()
 	for i, c := range []struct {
 		seconds float64
 		want    error
-	}{{0, nil}, {5, nil}, {1, errProofOld}, {4, errProofOld}, {5, errProofOld}, {6, nil}} {
+	}{{0, nil}, {5, nil}, {1, errProofOld}, {4, errProofOld}, {5, errProofSeen}, {6, nil}} {
 		h, now := proofAt(c.seconds)
 		if _, err := p.judge(h, "d", at1, now); !errors.Is(err, c.want) {
 			t.Errorf("proof %d at %v s: %v, want %v", i, c.seconds, err, c.want)
@@ -50,17 +53,18 @@ func TestClockSetBackALittle(t *testing.T) {
 
 // Age is the larger of the wall and the monotonic time since: a step of the clock makes policy older, never younger.
 func TestAgeAcrossClockSteps(t *testing.T) {
-	h := &HeadProof{IssuedTime: time.Now()}
-	p := proven(h, h.IssuedTime)
-	later := h.IssuedTime.Add(2 * time.Second) // by both clocks
+	made := time.Now()
+	h := &HeadProof{IssuedTime: made, Received: made}
+	p := proven(h, made)
+	later := moment{mono: made.Add(2 * time.Second), wall: made.Round(0).Add(2 * time.Second)}
 	if age := p.age(later); age != 2*time.Second {
 		t.Errorf("age = %s, want 2s", age)
 	}
-	p.wall -= int64(time.Hour) // as if the wall clock had been set forward since
+	later.wall = later.wall.Add(time.Hour) // the wall clock was set forward since
 	if age := p.age(later); age != time.Hour+2*time.Second {
 		t.Errorf("the clock set forward: age = %s, want 1h0m2s", age)
 	}
-	p.wall += 2 * int64(time.Hour) // and back
+	later.wall = later.wall.Add(-2 * time.Hour) // and back
 	if age := p.age(later); age != 2*time.Second {
 		t.Errorf("the clock set back: age = %s, want 2s", age)
 	}
@@ -68,7 +72,7 @@ func TestAgeAcrossClockSteps(t *testing.T) {
 
 // The proofs that wait are bounded, and the newest are kept.
 func TestWaitingProofsAreBounded(t *testing.T) {
-	var p proofs
+	p := judging()
 	for i := range 2 * keptProofs {
 		h, now := proofAt(float64(i))
 		h.Position.Revision = policy.Revision(2 + i)
@@ -82,7 +86,7 @@ func TestWaitingProofsAreBounded(t *testing.T) {
 }
 
 func TestProofOfLongAgo(t *testing.T) {
-	var p proofs
+	p := judging()
 	var applied Position
 	for r := policy.Revision(1); r <= keptPositions+1; r++ {
 		applied = Position{Epoch: 1, Revision: r}

@@ -1,99 +1,102 @@
 package policystore
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
-	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/teishi-dev/teishi/policystore/failpoint"
 )
+
+// An Origin is a source that a replica may follow, by the name that answers, log lines and metrics have for it.
+type Origin struct {
+	Name   string
+	Source Source
+	// Record says that it is the record itself, in this process: nobody else could sign its proofs.
+	Record bool
+}
 
 // ReplicaConfig says what a Replica follows.
 type ReplicaConfig struct {
-	Source Source
-	Name   string       // of the source, in answers; "record" if empty
-	Domain string       // of the record
-	Logger *slog.Logger // nil discards
+	Origins []Origin // in order of preference; at least one
+	Domain  string   // of the record
+	// Trust is whose signatures of entries, checkpoints and proofs count. Nil: none are asked for.
+	Trust *TrustedKeys
+	// Local is the file in which the replica keeps what it has, for a start with nothing reachable. Empty: none.
+	Local string
+	// MaxClockSkew is how far the time of a head proof may be off the clock; 0 is 10 s.
+	MaxClockSkew time.Duration
+	// ServeStaleFor is for how long policy that nothing proves any longer may still permit anything; 0 is 24 h.
+	ServeStaleFor time.Duration
+	Metrics       *Metrics     // nil counts nothing
+	Logger        *slog.Logger // nil discards
 }
 
-// Replica keeps the state of a record that it follows. It verifies everything it is given and serves the last state that
-// was good; View may be called by any number of goroutines and never waits for Run unless it is demanded to.
+// Replica keeps the state of a record that it follows. It verifies everything it is given, whoever gives it, and serves the
+// last state that was good; View may be called by any number of goroutines and never waits for Run unless it is
+// demanded to.
 type Replica struct {
-	source Source
-	name   string
-	domain string
-	logger *slog.Logger
-	state  atomic.Pointer[state]
-	fresh  chan struct{} // closed when what is applied was first proven
-	frozen chan struct{} // closed when err is set
-	err    error
+	origins []Origin
+	domain  string
+	trust   *TrustedKeys
+	local   string
+	spent   time.Duration
+	metrics *Metrics
+	logger  *slog.Logger
+	state   atomic.Pointer[state]
+	fresh   chan struct{} // closed when what is applied was first proven
+	turns   []turn        // of the origins; of Run alone
 
-	// Of Run alone.
-	current  state // what is swapped in with the next event
+	mu       sync.Mutex // guards what follows, which is swapped in with the next event
+	current  state      // its fold may lie behind what is served, while a later epoch is folded
 	proofs   proofs
-	refusing bool  // the last head proof proved nothing
-	proven   bool  // fresh is closed
-	restored bool  // the checkpoints were looked at
-	refused  error // what was wrong with the newest; nil unless all were refused
+	recent   *recent   // nil unless an authority needs it
+	proven   bool      // fresh is closed
+	lastSign time.Time // when the origin in use last proved something that is not old
+	lastStep time.Time // when an entry was last applied
+
+	hashed    hashed     // of the last state whose hash was computed
+	assisting sync.Mutex // held by who asks another origin for a revision that is demanded
+	absent    absence
 }
 
-// NewReplica returns a replica that has nothing until Run follows the source.
+const (
+	defaultClockSkew     = 10 * time.Second
+	defaultServeStaleFor = 24 * time.Hour
+)
+
+// NewReplica returns a replica that has nothing until Run follows its origins.
 func NewReplica(c ReplicaConfig) *Replica {
 	r := &Replica{
-		source: c.Source,
-		name:   c.Name,
-		domain: c.Domain,
-		logger: c.Logger,
-		fresh:  make(chan struct{}),
-		frozen: make(chan struct{}),
+		origins: c.Origins,
+		domain:  c.Domain,
+		trust:   c.Trust,
+		local:   c.Local,
+		spent:   c.ServeStaleFor,
+		metrics: c.Metrics,
+		logger:  c.Logger,
+		fresh:   make(chan struct{}),
+		turns:   make([]turn, len(c.Origins)),
 	}
-	if r.name == "" {
-		r.name = "record"
+	if r.spent == 0 {
+		r.spent = defaultServeStaleFor
+	}
+	if r.metrics == nil {
+		r.metrics = NewMetrics(nil)
 	}
 	if r.logger == nil {
 		r.logger = slog.New(slog.DiscardHandler)
 	}
-	r.current = state{fold: born(c.Domain), changed: make(chan struct{})}
-	r.state.Store(&state{changed: r.current.changed})
-	return r
-}
-
-const (
-	minRetry = 50 * time.Millisecond
-	maxRetry = 5 * time.Second
-)
-
-// Run follows the source until ctx ends; then it returns nil. What the source gives and may not be skipped freezes the
-// replica: it keeps what it had, Err says why, and it grows old. Run is called once.
-func (r *Replica) Run(ctx context.Context) error {
-	retry := minRetry
-	for ctx.Err() == nil {
-		before := r.state.Load()
-		err := r.follow(ctx)
-		switch {
-		case ctx.Err() != nil:
-		case final(err):
-			r.freeze(err)
-			<-ctx.Done()
-		default:
-			if r.state.Load() != before {
-				retry = minRetry
-			}
-			r.logger.Warn("following was interrupted", slog.Any("error", err), slog.Duration("retry", retry))
-			pause(ctx, retry)
-			retry = min(2*retry, maxRetry)
-		}
+	r.proofs.skew = c.MaxClockSkew
+	if r.proofs.skew == 0 {
+		r.proofs.skew = defaultClockSkew
 	}
-	return nil
-}
-
-// final reports whether an error of following will be met again at the same place.
-func final(err error) bool {
-	_, refused := errors.AsType[*refusal](err)
-	return refused || errors.Is(err, ErrDiverged) || errors.Is(err, ErrBroken)
+	r.current = state{fold: born(c.Domain), changed: make(chan struct{}), source: r.origins[0].Name}
+	r.state.Store(&state{changed: r.current.changed, source: r.current.source})
+	return r
 }
 
 // A refusal is an entry or a checkpoint that the replica may not take, whatever the reason.
@@ -102,105 +105,112 @@ type refusal struct{ err error }
 func (e *refusal) Error() string { return e.err.Error() }
 func (e *refusal) Unwrap() error { return e.err }
 
-// pause waits for about the span, jittered, or until ctx ends.
-func pause(ctx context.Context, span time.Duration) {
-	timer := time.NewTimer(span/2 + rand.N(span))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+// poisonous reports whether an error will be met again at the same place: whoever gave it is not believed any longer.
+func poisonous(err error) bool {
+	_, refused := errors.AsType[*refusal](err)
+	return refused || errors.Is(err, ErrDiverged) || errors.Is(err, ErrBroken) || errors.Is(err, ErrFormat)
 }
 
-// follow takes what the source yields from where the replica is, until it errs.
-func (r *Replica) follow(ctx context.Context) error {
-	if err := r.restore(ctx); err != nil {
+// apply verifies an entry and folds it in. One that was applied before is verified and skipped: several origins may
+// deliver it.
+func (r *Replica) apply(o *Origin, e *Entry) error {
+	if err := r.trust.VerifyEntry(r.domain, e); err != nil && !failpoint.Without("signatures") {
 		return err
 	}
-	for event, err := range r.source.Tail(ctx, r.current.position) {
-		switch {
-		case errors.Is(err, ErrCompacted), errors.Is(err, ErrEpoch):
-			r.restored = false
-			return err
-		case err != nil:
-			return fmt.Errorf("follow from %s: %w", r.current.position, err)
-		case event.Entry != nil:
-			if err := r.apply(event.Entry); err != nil {
-				return &refusal{err}
-			}
-		case event.Head != nil:
-			r.prove(event.Head, time.Now())
-		}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at := r.current.position
+	if at.Revision >= e.Revision && at.Epoch >= e.Epoch && at.Revision > 0 {
+		return r.again(e)
 	}
-	return errors.New("the source ended")
-}
-
-// restore goes on from the source's checkpoint, at the start and whenever there is no other way. A checkpoint is a copy: one
-// that does not verify or cannot be read is not used. An older one is, or what it stands for is folded again from the
-// entries, as far as there are any.
-func (r *Replica) restore(ctx context.Context) error {
-	if r.restored {
-		return nil
-	}
-	began := time.Now()
-	f, refused, err := restoreNewest(ctx, r.source, r.domain, r.current.position, math.MaxInt64)
-	if err != nil {
-		return err
-	}
-	r.restored = true
-	found := f.position.Revision > 0
-	if refused != nil {
-		if !found && r.refused != nil {
-			return &refusal{fmt.Errorf("no way on but a checkpoint that is refused: %w", refused)}
-		}
-		r.logger.Error("a checkpoint is refused; reading an older one or the entries instead", slog.Any("error", refused))
-	}
-	if !found {
-		r.refused = refused
-		return nil
-	}
-	r.current.fold, r.refused = f, nil
-	r.current.head = later(r.current.head, f.position)
-	r.logger.Info("restored", slog.Int64("revision", int64(f.position.Revision)), slog.Duration("took", time.Since(began)))
-	return nil
-}
-
-// apply verifies an entry and folds it in.
-func (r *Replica) apply(e *Entry) error {
 	f, err := r.current.next(e)
 	if err != nil {
 		return err
 	}
-	r.current.fold = f
+	r.take(f, o)
 	r.current.payload += int64(len(e.Payload))
-	r.current.head = later(r.current.head, f.position)
 	r.proofs.applied(f.position)
-	r.publish(r.proofs.due(), time.Now())
+	r.recent.add(e)
+	r.lastStep = time.Now()
+	r.publish(r.proofs.due(), reading())
 	return nil
 }
 
-// prove takes a head proof for what it is worth.
-func (r *Replica) prove(h *HeadProof, now time.Time) {
-	p, err := r.proofs.judge(h, r.domain, r.current.position, now)
-	if err == nil {
-		r.current.head = later(r.current.head, h.Position)
-	} else if !r.refusing { // once is enough to say
-		r.logger.Warn("a head proof proves nothing", slog.String("authority", h.Authority), slog.Any("error", err))
+// again reports as an error that an entry is not the one that was applied at its place, as far as that is known.
+func (r *Replica) again(e *Entry) error {
+	known := r.proofs.at(e.Revision)
+	switch {
+	case known.Revision == e.Revision && known != e.Position():
+		return fmt.Errorf("entry %s was %s when it was applied: %w", e.Position(), known, ErrDiverged)
+	case e.Hash != e.Sum(r.domain):
+		return fmt.Errorf("entry %d does not have the hash it states: %w", e.Revision, ErrBroken)
 	}
-	r.refusing = err != nil
-	r.publish(p, now)
+	return nil
 }
 
-// publish swaps the state in, with a newer proof if there is one, and wakes whoever waits for another revision.
-func (r *Replica) publish(p *proof, now time.Time) {
+// take goes on from a fold that an origin has brought.
+func (r *Replica) take(f fold, o *Origin) {
+	r.current.fold = f
+	r.current.head = later(r.current.head, f.position)
+	r.current.source = o.Name
+	r.current.frozen = nil
+}
+
+// prove takes a head proof for what it is worth, and reports whether it is news that the origin lives. One that answers a
+// report is of no origin.
+func (r *Replica) prove(o *Origin, h *HeadProof) (alive bool) {
+	if err := r.signedHead(o, h); err != nil {
+		r.refuse(h, err)
+		return false
+	}
+	now := reading()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p, err := r.proofs.judge(h, r.domain, r.current.position, now)
+	if err != nil && !errors.Is(err, errProofSeen) {
+		r.refuse(h, err)
+		r.publish(nil, now)
+		return false
+	}
+	r.proofs.refusing = false
+	if err == nil {
+		r.current.head = later(r.current.head, h.Position)
+	}
+	if o != nil {
+		r.lastSign = now.mono
+		r.current.source, r.current.frozen = o.Name, nil
+	}
+	r.publish(p, now)
+	return true
+}
+
+func (r *Replica) signedHead(o *Origin, h *HeadProof) error {
+	if o != nil && o.Record || failpoint.Without("signatures") {
+		return nil
+	}
+	return r.trust.verifyHead(h)
+}
+
+// refuse counts a proof that proves nothing, and says so once.
+func (r *Replica) refuse(h *HeadProof, err error) {
+	r.metrics.proofsRefused.WithLabelValues(proofTrouble(err)).Inc()
+	if !r.proofs.refusing {
+		r.logger.Warn("a head proof proves nothing", slog.String("authority", h.Authority), slog.Any("error", err))
+	}
+	r.proofs.refusing = true
+}
+
+// publish swaps the state in, with a newer proof if there is one, and wakes whoever waits for another revision. What lies
+// behind what is served already is not served.
+func (r *Replica) publish(p *proof, now moment) {
 	if p != nil && p.age(now) <= r.current.proof.age(now) {
 		r.current.proof = p
 	}
-	if r.current.position.Revision == 0 {
+	before, next := r.state.Load(), r.current
+	if next.position.Revision == 0 || later(before.position, next.position) != next.position && !failpoint.Without("monotone") {
 		return // nothing is not policy
 	}
-	before, next := r.state.Load(), r.current
-	if before.position != next.position {
+	if before.position != next.position || (before.frozen == nil) != (next.frozen == nil) {
 		r.current.changed = make(chan struct{})
 		next.changed = r.current.changed
 		defer close(before.changed)
@@ -212,10 +222,22 @@ func (r *Replica) publish(p *proof, now time.Time) {
 	}
 }
 
+// freeze says that there is no origin left that could be believed. What is served stays, and grows old; the origins are
+// tried again.
 func (r *Replica) freeze(err error) {
-	r.logger.Error("frozen: this may not be skipped", slog.Any("error", err), slog.Int64("revision", int64(r.current.position.Revision)))
-	r.err = fmt.Errorf("%w at %s: %w", ErrFrozen, r.current.position, err)
-	close(r.frozen)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	frozen := fmt.Errorf("%w at %s: %w", ErrFrozen, r.current.position, err)
+	if r.current.frozen == nil {
+		r.logger.Error("frozen: this may not be skipped", slog.Any("error", err), slog.Int64("revision", int64(r.current.position.Revision)))
+	}
+	r.current.frozen = frozen
+	before := r.state.Load()
+	next := *before
+	next.frozen, next.changed = frozen, make(chan struct{})
+	r.current.changed = next.changed
+	r.state.Store(&next)
+	close(before.changed)
 }
 
 func later(a, b Position) Position {

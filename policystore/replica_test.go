@@ -3,6 +3,7 @@ package policystore_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -106,7 +107,7 @@ func TestEpoch(t *testing.T) {
 	})
 }
 
-// What may not be skipped freezes the replica: it keeps what it had, says why, and grows old.
+// What may not be skipped freezes the replica: it keeps what it had, says why, and grows old, until it is given what verifies.
 func TestFreezes(t *testing.T) {
 	h := history(t, 4)
 	unknown := follower(h[1], []byte{0x0a, 0x05, 0x0a, 0x03, 0xfa, 0x01, 0x00})
@@ -132,7 +133,8 @@ func TestFreezes(t *testing.T) {
 		"a gap of the same record": {h[3], policystore.ErrBroken},
 		"a fork":                   {forked, policystore.ErrBroken},
 		"an entry of before":       {late, policystore.ErrBroken},
-		"an entry again":           {h[1], policystore.ErrBroken},
+		"another entry again":      {reworded(h[1]), policystore.ErrDiverged},
+		"an edited entry again":    {retold(h[1]), policystore.ErrBroken},
 	} {
 		t.Run(name, func(t *testing.T) {
 			play(t, func(t *testing.T, s *stage) {
@@ -143,17 +145,43 @@ func TestFreezes(t *testing.T) {
 				s.want(h[1].Position(), fresh, 0)
 				s.pass(61 * time.Second)
 				s.want(h[1].Position(), expired, 61*time.Second)
-				select {
-				case s.events <- step{event: policystore.Event{Entry: &h[2]}}:
-					t.Error("a frozen replica reads on")
-				case <-time.After(time.Minute):
+				s.give(h[2])
+				s.prove(h[2].Position())
+				s.want(h[2].Position(), fresh, 0)
+				if err := s.replica.Err(); err != nil {
+					t.Errorf("after the right entry it is still frozen: %v", err)
 				}
-				if len(s.began()) != 1 {
-					t.Errorf("a frozen replica began %d tails", len(s.began()))
+				if began := s.began(); slices.ContainsFunc(began[1:], func(p policystore.Position) bool { return p != h[1].Position() }) {
+					t.Errorf("tails began at %v, want all but the first at %s", began, h[1].Position())
 				}
 			})
 		})
 	}
+}
+
+// reworded is the entry with another reason, and the hash of that.
+func reworded(e policystore.Entry) policystore.Entry {
+	e.Reason = "another"
+	e.Hash = e.Sum(domain)
+	return e
+}
+
+// retold is the entry with another reason, and its hash.
+func retold(e policystore.Entry) policystore.Entry {
+	e.Reason = "another"
+	return e
+}
+
+// An entry that was applied already is verified and skipped.
+func TestDuplicatesAreSkipped(t *testing.T) {
+	h := history(t, 3)
+	play(t, func(t *testing.T, s *stage) {
+		s.give(h[0], h[1], h[0], h[1], h[1])
+		s.prove(h[1].Position())
+		s.want(h[1].Position(), fresh, 0)
+		s.give(h[2])
+		s.want(h[2].Position(), fresh, 0)
+	})
 }
 
 func wantFrozen(s *stage, want error) {
@@ -199,11 +227,9 @@ func TestInterruptionsHeal(t *testing.T) {
 		}
 		s.prove(h[2].Position())
 		s.want(h[2].Position(), fresh, 0)
-		began := s.began()
-		for i, p := range began[1:] {
-			if want := h[i].Position(); p != want {
-				t.Errorf("tail %d began at %s, want %s", i+1, p, want)
-			}
+		want := []policystore.Position{{}, h[0].Position(), h[1].Position(), h[2].Position()}
+		if began := slices.Compact(s.began()); !slices.Equal(began, want) {
+			t.Errorf("tails began at %v, want %v", began, want)
 		}
 	})
 }

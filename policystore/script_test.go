@@ -61,6 +61,7 @@ type script struct {
 // step is what a tail yields next. After an error the next tail goes on with the steps.
 type step struct {
 	event policystore.Event
+	proof func() *policystore.HeadProof // made when a tail is there to yield it
 	err   error
 }
 
@@ -81,6 +82,9 @@ func (s *script) Tail(ctx context.Context, p policystore.Position) iter.Seq2[pol
 		for {
 			select {
 			case next := <-s.events:
+				if next.proof != nil {
+					next.event.Head = next.proof()
+				}
 				if !yield(next.event, next.err) || next.err != nil {
 					return
 				}
@@ -123,7 +127,7 @@ func playFrom(t *testing.T, c *policystore.Checkpoint, test func(*testing.T, *st
 	synctest.Test(t, func(t *testing.T) {
 		s := &stage{script: &script{events: make(chan step), stored: c}, t: t}
 		s.replica = policystore.NewReplica(policystore.ReplicaConfig{
-			Source: s.script, Name: "script", Domain: domain, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+			Origins: []policystore.Origin{{Name: "script", Source: s.script}}, Domain: domain, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
@@ -154,15 +158,18 @@ func (s *stage) fail(err error) {
 
 // prove yields a head proof, issued now unless it says otherwise.
 func (s *stage) prove(p policystore.Position, change ...func(*policystore.HeadProof)) {
-	h := &policystore.HeadProof{Domain: domain, Position: p, Authority: "a", IssuedTime: time.Now()}
-	for _, c := range change {
-		c(h)
-	}
-	s.events <- step{event: policystore.Event{Head: h}}
+	s.events <- step{proof: func() *policystore.HeadProof {
+		h := &policystore.HeadProof{Domain: domain, Position: p, Authority: "a", IssuedTime: time.Now()}
+		for _, c := range change {
+			c(h)
+		}
+		return h
+	}}
 	synctest.Wait()
 }
 
-// want checks where the replica is, and how fresh.
+// want checks where the replica is, and how fresh: its age to a tenth of a second, for a tail that was interrupted begins
+// again after a moment.
 func (s *stage) want(at policystore.Position, state policystore.State, age time.Duration) {
 	s.t.Helper()
 	v, err := s.replica.View(s.t.Context(), policystore.Demand{})
@@ -173,11 +180,14 @@ func (s *stage) want(at policystore.Position, state policystore.State, age time.
 	if v.Position != at || v.Revision() != at.Revision {
 		s.t.Errorf("the view is at %s, want %s", v.Position, at)
 	}
-	want := policystore.Freshness{State: state, Age: age, Source: "script"}
+	want := policystore.Freshness{State: state, Age: age.Truncate(coarse), Source: "script", Spent: age > 24*time.Hour}
+	v.Freshness.Age = v.Freshness.Age.Truncate(coarse)
 	if v.Freshness != want {
 		s.t.Errorf("the view is %v, want %v", v.Freshness, want)
 	}
 }
+
+const coarse = 100 * time.Millisecond
 
 // checkpointAt returns a checkpoint of what the entries fold into.
 func checkpointAt(t *testing.T, entries []policystore.Entry) policystore.Checkpoint {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/teishi-dev/teishi/policy"
+	"github.com/teishi-dev/teishi/policystore/failpoint"
 )
 
 // View is the whole policy at one place in the log, and how fresh that is.
@@ -20,6 +21,8 @@ type Freshness struct {
 	State  State
 	Age    time.Duration // Never, until there was a proof
 	Source string        // what is followed
+	// Spent says that it is so old that nothing is permitted by it any longer.
+	Spent bool
 }
 
 // State says whether policy is within its bounds of age.
@@ -51,25 +54,39 @@ type Demand struct {
 	MaxStaleness time.Duration   // of an age no greater; 0 for any
 }
 
+// moment is one reading of both clocks.
+type moment struct {
+	mono time.Time
+	wall time.Time // without monotonic reading
+}
+
+func reading() moment {
+	t := time.Now()
+	return moment{mono: t, wall: failpoint.Shift(t).Round(0)}
+}
+
 // proof is an accepted head proof.
 type proof struct {
 	position Position
-	issued   time.Time // by the authority's clock
-	wall     int64     // the same, nanoseconds since 1970, whatever the monotonic clock says
-	received time.Time // by ours
+	issued   time.Time // by the authority's wall clock
+	received time.Time // by our monotonic clock: when the request was sent that brought it
+	head     *HeadProof
 }
 
 func proven(h *HeadProof, now time.Time) *proof {
-	return &proof{position: h.Position, issued: h.IssuedTime, wall: h.IssuedTime.UnixNano(), received: now}
+	p := &proof{position: h.Position, issued: h.IssuedTime.Round(0), received: h.Received, head: h}
+	if p.received.IsZero() {
+		p.received = now
+	}
+	return p
 }
 
-// age returns the larger of the monotonic and the wall time that have passed since the proof. If it was made in this
-// process it is timed from then; one that came from elsewhere has no monotonic reading but that of its arrival.
-func (p *proof) age(now time.Time) time.Duration {
+// age returns the larger of the monotonic and the wall time that have passed since the proof.
+func (p *proof) age(now moment) time.Duration {
 	if p == nil {
 		return Never
 	}
-	return max(0, now.Sub(p.issued), now.Sub(p.received), time.Duration(now.UnixNano()-p.wall))
+	return max(0, now.mono.Sub(p.received), now.wall.Sub(p.issued))
 }
 
 func freshness(age time.Duration) State {
@@ -86,19 +103,25 @@ func freshness(age time.Duration) State {
 type state struct {
 	fold
 	proof   *proof        // the newest of what is applied; nil until there is one
+	former  *proof        // of before the start, from the local checkpoint: it tells an age, and makes nothing FRESH
 	head    Position      // the last heard of, by entry or proof
 	payload int64         // bytes of payload applied since the replica began
-	changed chan struct{} // closed when another entry is applied
+	source  string        // the name of the origin that brought the last news
+	frozen  error         // why no origin is believed, or nil
+	changed chan struct{} // closed when another entry is applied, and when it froze
 }
 
-func (s *state) view(source string, now time.Time) View {
-	age := s.proof.age(now)
-	return View{
-		Snapshot:  s.snapshot,
-		Position:  s.position,
-		Time:      s.time,
-		Freshness: Freshness{State: freshness(age), Age: age, Source: source},
+// view returns what is served, which permits nothing any longer once it is older than spent.
+func (s *state) view(now moment, spent time.Duration) View {
+	v := View{Snapshot: s.snapshot, Position: s.position, Time: s.time, Freshness: Freshness{Source: s.source}}
+	if s.proof != nil {
+		v.Freshness.Age = s.proof.age(now)
+		v.Freshness.State = freshness(v.Freshness.Age)
+	} else {
+		v.Freshness.Age = s.former.age(now)
 	}
+	v.Freshness.Spent = v.Freshness.Age > spent
+	return v
 }
 
 // reaches reports whether what is applied is at or after what is demanded.

@@ -69,12 +69,12 @@ func open(t *testing.T, change ...func(*service.Config)) *house {
 	h.log, err = sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "teishi.db"), Domain: domain})
 	h.must(err)
 	t.Cleanup(func() { h.must(h.log.Close()) })
-	h.must(policystore.Initialize(t.Context(), h.log, domain))
-	h.replica = policystore.NewReplica(policystore.ReplicaConfig{Source: h.log, Name: "sqlite", Domain: domain})
+	h.must(policystore.Initialize(t.Context(), h.log, domain, nil))
+	h.replica = policystore.NewReplica(policystore.ReplicaConfig{Origins: []policystore.Origin{{Name: "sqlite", Source: h.log, Record: true}}, Domain: domain})
 	h.runs(h.replica.Run)
 	h.must(h.replica.WaitReady(t.Context()))
 	config := service.Config{
-		Authority: policystore.NewAuthority(h.log, h.replica, nil),
+		Authority: policystore.NewAuthority(policystore.AuthorityConfig{Log: h.log, Replica: h.replica}),
 		Replica:   h.replica,
 		History:   policystore.NewHistory(h.log, domain),
 		Log:       h.log,

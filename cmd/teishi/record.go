@@ -37,7 +37,7 @@ func openRecord(ctx context.Context, file, domain string, logger *slog.Logger) (
 		return nil, err
 	}
 	r := &record{domain: domain, logger: logger, log: log}
-	if err := policystore.Initialize(ctx, log, domain); err != nil {
+	if err := policystore.Initialize(ctx, log, domain, nil); err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
 	r.follow()
@@ -49,8 +49,8 @@ func openRecord(ctx context.Context, file, domain string, logger *slog.Logger) (
 
 // follow begins to follow the log.
 func (r *record) follow() {
-	r.replica = policystore.NewReplica(policystore.ReplicaConfig{Source: r.log, Name: "sqlite", Domain: r.domain, Logger: r.logger})
-	r.authority = policystore.NewAuthority(r.log, r.replica, r.logger)
+	r.replica = policystore.NewReplica(policystore.ReplicaConfig{Origins: []policystore.Origin{{Name: "sqlite", Source: r.log, Record: true}}, Domain: r.domain, Logger: r.logger})
+	r.authority = policystore.NewAuthority(policystore.AuthorityConfig{Log: r.log, Replica: r.replica, Logger: r.logger})
 	var ctx context.Context
 	ctx, r.stop = context.WithCancel(context.Background()) // it is Close that ends it, after all else
 	r.followers.Go(func() error { return r.replica.Run(ctx) })

@@ -17,11 +17,11 @@ func BenchmarkWrite(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer log.Close()
-	if err := policystore.Initialize(b.Context(), log, sqlite.DefaultDomain); err != nil {
+	if err := policystore.Initialize(b.Context(), log, sqlite.DefaultDomain, nil); err != nil {
 		b.Fatal(err)
 	}
-	replica := policystore.NewReplica(policystore.ReplicaConfig{Source: log, Domain: sqlite.DefaultDomain})
-	authority := policystore.NewAuthority(log, replica, nil)
+	replica := policystore.NewReplica(policystore.ReplicaConfig{Origins: []policystore.Origin{{Name: "sqlite", Source: log, Record: true}}, Domain: sqlite.DefaultDomain})
+	authority := policystore.NewAuthority(policystore.AuthorityConfig{Log: log, Replica: replica})
 	go replica.Run(b.Context())
 	if err := replica.WaitReady(b.Context()); err != nil {
 		b.Fatal(err)

@@ -46,11 +46,11 @@ func beVictim(path, from string) error {
 	if err != nil {
 		return err
 	}
-	if err := policystore.Initialize(ctx, log, sqlite.DefaultDomain); err != nil {
+	if err := policystore.Initialize(ctx, log, sqlite.DefaultDomain, nil); err != nil {
 		return err
 	}
-	replica := policystore.NewReplica(policystore.ReplicaConfig{Source: log, Domain: sqlite.DefaultDomain})
-	authority := policystore.NewAuthority(log, replica, nil)
+	replica := policystore.NewReplica(policystore.ReplicaConfig{Origins: []policystore.Origin{{Name: "sqlite", Source: log, Record: true}}, Domain: sqlite.DefaultDomain})
+	authority := policystore.NewAuthority(policystore.AuthorityConfig{Log: log, Replica: replica})
 	go replica.Run(ctx)
 	if err := replica.WaitReady(ctx); err != nil {
 		return err

@@ -80,7 +80,7 @@ func TestTailProvesEverySecond(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer log.Close()
-		if err := policystore.Initialize(t.Context(), log, sqlite.DefaultDomain); err != nil {
+		if err := policystore.Initialize(t.Context(), log, sqlite.DefaultDomain, nil); err != nil {
 			t.Fatal(err)
 		}
 		began := time.Now()

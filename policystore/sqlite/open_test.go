@@ -21,7 +21,7 @@ func born(t *testing.T, path string) {
 	t.Helper()
 	log, err := sqlite.Open(t.Context(), sqlite.Config{Path: path})
 	if err == nil {
-		err = errors.Join(policystore.Initialize(t.Context(), log, sqlite.DefaultDomain), log.Close())
+		err = errors.Join(policystore.Initialize(t.Context(), log, sqlite.DefaultDomain, nil), log.Close())
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +46,7 @@ func TestOpenMakesPrivateFiles(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a directory", "to be made?%#")
 	path := filepath.Join(dir, "teishi.db")
 	log := openRecord(t, sqlite.Config{Path: path})
-	if err := policystore.Initialize(t.Context(), log, sqlite.DefaultDomain); err != nil {
+	if err := policystore.Initialize(t.Context(), log, sqlite.DefaultDomain, nil); err != nil {
 		t.Fatal(err)
 	}
 	entries, err := os.ReadDir(dir)
@@ -190,7 +190,7 @@ func TestOpenReadOnly(t *testing.T) {
 		t.Errorf("Open for reading made %s (%v)", made, err)
 	}
 	writer := openRecord(t, sqlite.Config{Path: path})
-	if err := policystore.Initialize(t.Context(), writer, sqlite.DefaultDomain); err != nil {
+	if err := policystore.Initialize(t.Context(), writer, sqlite.DefaultDomain, nil); err != nil {
 		t.Fatal(err)
 	}
 	wantReadable(t, path)

@@ -17,7 +17,7 @@ func opened(t *testing.T) *Log {
 	t.Helper()
 	log, err := Open(t.Context(), Config{Path: filepath.Join(t.TempDir(), "teishi.db")})
 	if err == nil {
-		err = policystore.Initialize(t.Context(), log, DefaultDomain)
+		err = policystore.Initialize(t.Context(), log, DefaultDomain, nil)
 	}
 	if err != nil {
 		t.Fatal(err)

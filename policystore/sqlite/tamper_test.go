@@ -25,11 +25,11 @@ type server struct {
 func serve(t *testing.T, path string) *server {
 	t.Helper()
 	log := openRecord(t, sqlite.Config{Path: path})
-	if err := policystore.Initialize(t.Context(), log, sqlite.DefaultDomain); err != nil {
+	if err := policystore.Initialize(t.Context(), log, sqlite.DefaultDomain, nil); err != nil {
 		t.Fatal(err)
 	}
-	s := &server{log: log, replica: policystore.NewReplica(policystore.ReplicaConfig{Source: log, Domain: sqlite.DefaultDomain})}
-	s.authority = policystore.NewAuthority(log, s.replica, nil)
+	s := &server{log: log, replica: policystore.NewReplica(policystore.ReplicaConfig{Origins: []policystore.Origin{{Name: "sqlite", Source: log, Record: true}}, Domain: sqlite.DefaultDomain})}
+	s.authority = policystore.NewAuthority(policystore.AuthorityConfig{Log: log, Replica: s.replica})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error)
 	go func() { ended <- s.replica.Run(ctx) }()

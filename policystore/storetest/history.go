@@ -13,7 +13,7 @@ import (
 func testBirth(t *testing.T, open func() policystore.Log) {
 	log := open()
 	n := startNode(t, log, log)
-	if err := policystore.Initialize(contextOf(t), log, Domain); err != nil {
+	if err := policystore.Initialize(contextOf(t), log, Domain, nil); err != nil {
 		t.Errorf("Initialize again = %v", err)
 	}
 	birth := readAll(t, log)

@@ -22,13 +22,13 @@ type node struct {
 // startNode starts a node on a record, which is born if it is empty, and waits until it is ready.
 func startNode(t *testing.T, log policystore.Log, source policystore.Source) *node {
 	t.Helper()
-	if err := policystore.Initialize(contextOf(t), log, Domain); err != nil {
+	if err := policystore.Initialize(contextOf(t), log, Domain, nil); err != nil {
 		t.Fatalf("Initialize = %v", err)
 	}
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
 	n := &node{t: t, log: log}
-	n.replica = policystore.NewReplica(policystore.ReplicaConfig{Source: source, Domain: Domain, Logger: logger})
-	n.authority = policystore.NewAuthority(log, n.replica, logger)
+	n.replica = policystore.NewReplica(policystore.ReplicaConfig{Origins: []policystore.Origin{{Name: "record", Source: source}}, Domain: Domain, Logger: logger})
+	n.authority = policystore.NewAuthority(policystore.AuthorityConfig{Log: log, Replica: n.replica, Logger: logger})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var running sync.WaitGroup
 	running.Go(func() {

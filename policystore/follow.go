@@ -1,0 +1,311 @@
+package policystore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+const (
+	minRetry = 50 * time.Millisecond
+	maxRetry = 5 * time.Second
+	// believeAgain is after what time, at least, an origin is tried again that gave what does not verify.
+	believeAgain = time.Second
+
+	maxSilence    = 3 * time.Second // without a proof, then the next origin is followed
+	maxUnreached  = time.Second     // with a proof of what is not delivered, and nothing delivered meanwhile
+	maxBehind     = 5 * time.Second // with a proof of what is not delivered yet, whatever is delivered meanwhile
+	lookEvery     = 250 * time.Millisecond
+	restoreWithin = 2 * time.Minute // a checkpoint is read, however slow the link
+	repeatedAfter = time.Minute     // an error that goes on is logged again
+)
+
+// Why an origin is left that did not err.
+var (
+	errSilent    = &TroubleError{Silent, fmt.Errorf("it has proven nothing for %s", maxSilence)}
+	errUnreached = &TroubleError{Silent, errors.New("it does not deliver what it proves")}
+	errNoWay     = &TroubleError{Missing, errors.New("it has neither the entries that follow nor a checkpoint after them")}
+	errEnded     = errors.New("it ended")
+)
+
+// turn is how it went with an origin.
+type turn struct {
+	again    time.Time     // it is not followed before
+	retry    time.Duration // how long it is left alone next time
+	poisoned error         // what it gave that does not verify; nil once it has given anything that does
+	refused  error         // what was wrong with its newest checkpoint; nil unless all were refused
+	said     string        // the error logged last
+	saidAt   time.Time
+}
+
+// A preferredError says that a preferred origin can be followed again.
+type preferredError struct{ origin int }
+
+func (e *preferredError) Error() string { return fmt.Sprintf("origin %d is preferred", e.origin) }
+
+// Run follows the origins until ctx ends; then it returns nil. The next one is followed when one errs, is silent or does not
+// deliver, and a preferred one is taken back when it has proven itself. What an origin gives and may not be skipped is
+// never skipped: the replica keeps what it had, and while there is no origin that it believes it is frozen, and grows
+// old. Run is called once.
+func (r *Replica) Run(ctx context.Context) error {
+	r.open()
+	var keeping sync.WaitGroup
+	defer keeping.Wait()
+	keeping.Go(func() { r.keepLocal(ctx) })
+	for i := 0; ctx.Err() == nil; {
+		if wait := time.Until(r.turns[i].again); wait > 0 {
+			pause(ctx, wait)
+			continue
+		}
+		err := r.follow(ctx, i)
+		if ctx.Err() != nil {
+			return nil
+		}
+		i = r.next(i, err)
+	}
+	return nil
+}
+
+// next returns which origin is followed after one has ended so: of those that need not wait the one after it, else the one
+// that waits the least.
+func (r *Replica) next(i int, err error) int {
+	if preferred, ok := errors.AsType[*preferredError](err); ok {
+		r.turns[preferred.origin].again = time.Time{}
+		return preferred.origin
+	}
+	r.rest(i, err)
+	best := (i + 1) % len(r.turns)
+	for step := range len(r.turns) {
+		j := (i + 1 + step) % len(r.turns)
+		if !r.turns[j].again.After(time.Now()) {
+			return j
+		}
+		if r.turns[j].again.Before(r.turns[best].again) {
+			best = j
+		}
+	}
+	return best
+}
+
+// rest leaves an origin alone for a while.
+func (r *Replica) rest(i int, err error) {
+	t, name := &r.turns[i], r.origins[i].Name
+	t.retry = min(max(2*t.retry, minRetry), maxRetry)
+	r.metrics.sourceErrors.WithLabelValues(name, string(TroubleOf(err))).Inc()
+	if poisonous(err) {
+		t.poisoned, t.retry = err, max(t.retry, believeAgain)
+		r.metrics.poisoned(name, err)
+		if r.believesNone() {
+			r.freeze(err)
+		}
+	}
+	t.again = time.Now().Add(t.retry/2 + rand.N(t.retry))
+	if text := err.Error(); text != t.said || time.Since(t.saidAt) > repeatedAfter {
+		t.said, t.saidAt = text, time.Now()
+		r.logger.Warn("following was interrupted", slog.String("source", name), slog.String("trouble", string(TroubleOf(err))),
+			slog.Any("error", err), slog.Duration("retry", t.retry))
+	}
+}
+
+func (r *Replica) believesNone() bool {
+	for _, t := range r.turns {
+		if t.poisoned == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// pause waits for the span, or until ctx ends.
+func pause(ctx context.Context, span time.Duration) {
+	timer := time.NewTimer(span)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// follow takes what an origin yields from where the replica is, until it errs or is left.
+func (r *Replica) follow(ctx context.Context, i int) error {
+	ctx, leave := context.WithCancelCause(ctx)
+	var aides sync.WaitGroup
+	defer r.revert()
+	defer aides.Wait()
+	defer leave(nil)
+	aides.Go(func() { r.probe(ctx, i, leave) })
+	var lost error
+	if r.position().Revision == 0 {
+		lost = ErrNotFound
+	}
+	for {
+		before := r.position()
+		if lost != nil {
+			if err := r.restore(ctx, i, lost); err != nil {
+				return err
+			}
+		}
+		err := r.tail(ctx, i, leave)
+		if !lostPlace(err) || lostPlace(lost) && r.position() == before {
+			return err // or it said so before, and nothing has come of it
+		}
+		lost = err
+		r.metrics.gaps.WithLabelValues(r.origins[i].Name).Inc()
+		r.logger.Info("a checkpoint is needed", slog.String("source", r.origins[i].Name), slog.Any("error", err))
+	}
+}
+
+// lostPlace reports whether an error says that the entries that follow are not to be had, and a checkpoint is needed.
+func lostPlace(err error) bool { return errors.Is(err, ErrCompacted) || errors.Is(err, ErrEpoch) }
+
+// position returns where the fold is that the next entry goes on.
+func (r *Replica) position() Position {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.current.position
+}
+
+// tail takes what an origin yields, and leaves it when it is silent.
+func (r *Replica) tail(ctx context.Context, i int, leave context.CancelCauseFunc) error {
+	o, t := &r.origins[i], &r.turns[i]
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer stop()
+	watching.Go(func() { r.watch(ctx, leave) })
+	for event, err := range o.Source.Tail(ctx, r.position()) {
+		alive := err == nil
+		switch {
+		case err != nil:
+			return fmt.Errorf("follow %s from %s: %w", o.Name, r.position(), err)
+		case event.Entry != nil:
+			if err := r.apply(o, event.Entry); err != nil {
+				return &refusal{err}
+			}
+		case event.Head != nil:
+			alive = r.prove(o, event.Head)
+		}
+		if alive {
+			t.poisoned, t.retry = nil, 0
+			r.metrics.follows(o.Name)
+		}
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return errEnded
+}
+
+// watch leaves the origin that is followed when it proves nothing, or does not deliver what it proves, until ctx ends.
+func (r *Replica) watch(ctx context.Context, leave context.CancelCauseFunc) {
+	began := time.Now()
+	looks := time.NewTicker(lookEvery)
+	defer looks.Stop()
+	for {
+		select {
+		case <-looks.C:
+		case <-ctx.Done():
+			return
+		}
+		if err := r.stalled(began, time.Now()); err != nil {
+			leave(err)
+			return
+		}
+	}
+}
+
+// stalled reports as an error that the origin followed since a moment has nothing more to give.
+func (r *Replica) stalled(began, now time.Time) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now.Sub(latest(began, r.lastSign)) > maxSilence {
+		return errSilent
+	}
+	if len(r.proofs.waiting) == 0 {
+		return nil
+	}
+	due := latest(began, r.proofs.waiting[0].received)
+	if now.Sub(latest(due, r.lastStep)) > maxUnreached || now.Sub(due) > maxBehind {
+		return errUnreached
+	}
+	return nil
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// restore goes on from an origin's checkpoint, where there is no other way: at the start, and where the entries that follow
+// are lost. A checkpoint is a copy: one that does not verify or cannot be read is not used. An older one is, or what it
+// stands for is folded again from the entries, as far as there are any.
+func (r *Replica) restore(ctx context.Context, i int, lost error) error {
+	ctx, cancel := context.WithTimeout(ctx, restoreWithin)
+	defer cancel()
+	o, t, began := &r.origins[i], &r.turns[i], time.Now()
+	served := r.state.Load().position
+	f, refused, err := restoreNewest(ctx, o.Source, r.domain, r.trust, served, math.MaxInt64)
+	if err != nil {
+		return err
+	}
+	found := f.position.Revision > 0
+	if refused != nil {
+		r.metrics.checkpointsRefused.WithLabelValues(o.Name).Inc()
+		if !found && t.refused != nil {
+			return &refusal{fmt.Errorf("no way on but a checkpoint that is refused: %w", refused)}
+		}
+		r.logger.Error("a checkpoint is refused; reading an older one or the entries instead",
+			slog.String("source", o.Name), slog.Any("error", refused))
+	}
+	switch {
+	case found:
+		r.restart(f, o)
+		t.refused = nil
+		r.metrics.checkpointsLoaded.WithLabelValues(o.Name).Inc()
+		r.logger.Info("restored", slog.String("source", o.Name), slog.Int64("revision", int64(f.position.Revision)),
+			slog.Int64("epoch", f.position.Epoch), slog.Duration("took", time.Since(began)))
+	case errors.Is(lost, ErrCompacted) && refused != nil:
+		return &refusal{refused}
+	case errors.Is(lost, ErrCompacted):
+		return errNoWay
+	default:
+		r.restart(born(r.domain), o)
+		t.refused = refused
+	}
+	return nil
+}
+
+// restart goes on from another fold, of which nothing is known but itself. What is served stays until it is reached.
+func (r *Replica) restart(f fold, o *Origin) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if served := r.state.Load().position; f.position.Epoch > served.Epoch && served.Epoch > 0 {
+		r.logger.Error("the record was rewound: what was served is no longer its history",
+			slog.String("served", served.String()), slog.String("record", f.position.String()))
+	}
+	r.current.fold = f
+	r.current.head = later(r.current.head, f.position)
+	r.proofs.forget()
+	r.proofs.applied(f.position)
+}
+
+// revert goes on from what is served, if the fold has not got there: what an origin began is not for the next to finish.
+func (r *Replica) revert() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	served := r.state.Load()
+	if served.snapshot == nil || later(served.position, r.current.position) == r.current.position {
+		return
+	}
+	r.current.fold = served.fold
+	r.proofs.forget()
+	r.proofs.applied(served.position)
+}

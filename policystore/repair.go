@@ -1,0 +1,128 @@
+package policystore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/teishi-dev/teishi/policy"
+)
+
+const (
+	rewindMethod = "rewind"
+	// repairIdle is for how long a source that proves nothing yields nothing more before that is all it has.
+	repairIdle = 3 * time.Second
+)
+
+// Repair appends to a record the entries that it lacks and a source still has, byte for byte, and returns how many they were
+// and where the record ends then. Each must follow the one before it, fold, and be signed by whoever is trusted. The
+// record may be written by nobody else meanwhile: authorities that have noticed what it lacks do not. Progress, which may
+// be nil, is called with every revision appended.
+func Repair(ctx context.Context, log Log, domain string, from Source, trust *TrustedKeys, progress func(policy.Revision)) (n int, head Position, err error) {
+	if head, err = log.Head(ctx); err != nil {
+		return 0, head, fmt.Errorf("read the head: %w", err)
+	}
+	f := born(domain)
+	if head.Revision > 0 {
+		if f, err = NewHistory(log, domain).fold(ctx, head.Revision); err != nil {
+			return 0, head, fmt.Errorf("fold the record: %w", err)
+		}
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	idle := time.AfterFunc(repairIdle, func() { stop(errIdle) })
+	defer idle.Stop()
+	for event, err := range from.Tail(ctx, head) {
+		switch {
+		case err != nil:
+			return n, f.position, fmt.Errorf("read what follows %s: %w", f.position, err)
+		case event.Head != nil:
+			if event.Head.Position == f.position {
+				return n, f.position, nil
+			}
+			continue
+		}
+		idle.Reset(repairIdle)
+		if f, err = repairOne(ctx, log, f, event.Entry, trust); err != nil {
+			return n, f.position, err
+		}
+		n++
+		if progress != nil {
+			progress(f.position.Revision)
+		}
+	}
+	if cause := context.Cause(ctx); !errors.Is(cause, errIdle) {
+		return n, f.position, cause
+	}
+	return n, f.position, nil
+}
+
+var errIdle = errors.New("nothing more comes")
+
+// repairOne appends one entry.
+func repairOne(ctx context.Context, log Log, f fold, e *Entry, trust *TrustedKeys) (fold, error) {
+	if err := trust.VerifyEntry(f.domain, e); err != nil {
+		return f, err
+	}
+	next, err := f.next(e)
+	if err != nil {
+		return f, err
+	}
+	if _, err := log.Append(ctx, f.position, *e); err != nil {
+		return f, fmt.Errorf("append entry %d: %w", e.Revision, err)
+	}
+	return next, nil
+}
+
+// Rewind begins another epoch where the record ends, and so gives up, for good, whatever was acknowledged after that: it is
+// said when the lost entries are nowhere to be had. The epoch is later than the record's and than above. Replicas that
+// are ahead take a checkpoint, and say so loudly.
+func Rewind(ctx context.Context, log Log, domain string, signer *Signer, above int64, reason string) (Entry, error) {
+	head, err := log.Head(ctx)
+	if err != nil {
+		return Entry{}, fmt.Errorf("read the head: %w", err)
+	}
+	if head.Revision == 0 {
+		return Entry{}, fmt.Errorf("rewind: %w: it is empty", ErrNotFound)
+	}
+	f, err := NewHistory(log, domain).fold(ctx, head.Revision)
+	if err != nil {
+		return Entry{}, fmt.Errorf("fold the record: %w", err)
+	}
+	epoch := max(head.Epoch, above) + 1
+	e := Entry{
+		Epoch:        epoch,
+		Revision:     head.Revision + 1,
+		Time:         max(policy.InstantOf(wall()), f.time),
+		Principal:    systemPrincipal,
+		Method:       rewindMethod,
+		RequestID:    fmt.Sprintf("%s/%d", rewindMethod, epoch),
+		Reason:       fmt.Sprintf("epoch %d begins after revision %d of epoch %d, hash %s: %s", epoch, head.Revision, head.Epoch, head.Hash, reason),
+		PreviousHash: head.Hash,
+	}
+	e.Hash = e.Sum(domain)
+	signer.SignEntry(domain, &e)
+	next, err := f.next(&e)
+	if err != nil {
+		return e, err
+	}
+	if _, err := log.Append(ctx, head, e); err != nil {
+		return e, fmt.Errorf("append entry %d: %w", e.Revision, err)
+	}
+	return e, storeFold(ctx, log, next, signer)
+}
+
+// storeFold stores a checkpoint of a fold, so that nobody has to fold from birth to get there.
+func storeFold(ctx context.Context, log Log, f fold, signer *Signer) error {
+	archive, ok := log.(Archive)
+	if !ok {
+		return nil
+	}
+	c, err := NewCheckpoint(f.domain, View{Snapshot: f.snapshot, Position: f.position, Time: f.time})
+	if err != nil {
+		return err
+	}
+	signer.SignCheckpoint(&c)
+	return archive.StoreCheckpoint(ctx, c)
+}
