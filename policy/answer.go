@@ -141,14 +141,39 @@ func (d *Decision) PermittedPurposes() []string {
 // Expire returns what the answer becomes once policy has EXPIRED: where the app's OnStale says deny, each purpose that is
 // ALLOWED becomes DENIED. An answer that is DENIED for that alone gives the reason STALE_POLICY.
 func (d *Decision) Expire() Decision {
-	if d.Outcome == Denied || d.app == none || d.at.appRows.at(d.app).onStale == StaleServe {
+	if d.app == none || d.at.appRows.at(d.app).onStale == StaleServe {
 		return *d
 	}
-	expired := *d
-	expired.denied = d.asked.not(d.unknown)
-	expired.conclude()
-	if expired.Outcome == Denied {
-		expired.Reason = StalePolicy
+	return d.Spend()
+}
+
+// Spend returns what the answer becomes once policy is too old to permit anything by, whatever the app's OnStale says: as
+// Expire.
+func (d *Decision) Spend() Decision {
+	if d.Outcome == Denied {
+		return *d
 	}
-	return expired
+	spent := *d
+	spent.denied = d.asked.not(d.unknown)
+	spent.conclude()
+	if spent.Outcome == Denied {
+		spent.Reason = StalePolicy
+	}
+	return spent
+}
+
+// Doubt returns the answer while nobody knows whether the time that d was decided for is right, or that of the other answer:
+// the stricter one. Where they differ, and it is not d that stands for a reason of its own, the reason is CLOCK_UNCERTAIN.
+func (d *Decision) Doubt(other *Decision) Decision {
+	if d.Outcome == other.Outcome {
+		return *d
+	}
+	doubted := *d
+	if other.Outcome > d.Outcome {
+		doubted = *other
+		doubted.Reason = ClockUncertain
+	}
+	doubted.Reason = min(doubted.Reason, ClockUncertain)
+	doubted.ValidUntil = min(d.ValidUntil, other.ValidUntil)
+	return doubted
 }

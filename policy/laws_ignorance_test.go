@@ -199,6 +199,50 @@ func TestLawStalePolicyNeverLoosens(t *testing.T) {
 	})
 }
 
+// Policy that is too old permits nothing, whatever the app says, and is where the app says deny what it is when it expires.
+func TestLawSpentPolicyPermitsNothing(t *testing.T) {
+	inRandomWorlds(t, func(t *testing.T, g *generator) {
+		r := g.fold(t)
+		for _, q := range g.queries() {
+			resolved := r.snapshot.Resolve(q)
+			fresh := r.snapshot.Decide(&resolved)
+			spent, expired := fresh.Spend(), fresh.Expire()
+			switch {
+			case spent.Outcome == policy.Allowed, spent.Outcome < expired.Outcome:
+				t.Fatalf("Decide(%s).Spend() = %v after %v, want no permission", render(q), spent.Outcome, fresh.Outcome)
+			case fresh.Outcome == policy.Allowed && spent.Reason != policy.StalePolicy:
+				t.Fatalf("Decide(%s).Spend() gives the reason %v", render(q), spent.Reason)
+			case expired.Reason == policy.StalePolicy && spent.Outcome != expired.Outcome:
+				t.Fatalf("Decide(%s).Spend() = %v, want %v as it expires", render(q), spent.Outcome, expired.Outcome)
+			case len(spent.PermittedPurposes()) > 0:
+				t.Fatalf("Decide(%s).Spend() permits %q", render(q), spent.PermittedPurposes())
+			}
+		}
+	})
+}
+
+// While the time is in doubt no answer is milder than at either of the times.
+func TestLawDoubtNeverLoosens(t *testing.T) {
+	inRandomWorlds(t, func(t *testing.T, g *generator) {
+		r := g.fold(t)
+		for _, q := range g.queries() {
+			one := r.snapshot.Resolve(q)
+			first := r.snapshot.Decide(&one)
+			later := q
+			later.At += policy.Instant(g.IntN(7) - 3)
+			two := r.snapshot.Resolve(later)
+			second := r.snapshot.Decide(&two)
+			got := first.Doubt(&second)
+			if want := max(first.Outcome, second.Outcome); got.Outcome != want {
+				t.Fatalf("Decide(%s).Doubt(%d) = %v, want %v", render(q), later.At, got.Outcome, want)
+			}
+			if differ := first.Outcome != second.Outcome; differ != (got.Reason == policy.ClockUncertain) && (!differ || got.Reason != first.Reason || got.Reason > policy.ClockUncertain) {
+				t.Fatalf("Decide(%s).Doubt(%d) gives the reason %v", render(q), later.At, got.Reason)
+			}
+		}
+	})
+}
+
 func TestLawOrderOfStrictness(t *testing.T) {
 	order := []policy.Outcome{policy.Allowed, policy.Indeterminate, policy.Denied}
 	if !slices.IsSortedFunc(order, cmp.Compare[policy.Outcome]) || policy.Allowed == 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/teishi-dev/teishi/policy"
@@ -54,8 +55,20 @@ func NewAuthority(c AuthorityConfig) *Authority {
 		a.logger = slog.New(slog.DiscardHandler)
 	}
 	a.proving.newer = make(chan struct{})
+	a.replica.mu.Lock()
+	defer a.replica.mu.Unlock()
 	a.replica.recent = &recent{}
 	return a
+}
+
+// Run proves the head, keeps checkpoints and verifies the record, until ctx ends; then it returns nil.
+func (a *Authority) Run(ctx context.Context) error {
+	var running sync.WaitGroup
+	for _, run := range []func(context.Context){a.Prove, a.KeepCheckpoints, a.Verify} {
+		running.Go(func() { run(ctx) })
+	}
+	running.Wait()
+	return nil
 }
 
 // Write is one write as it is asked for.

@@ -87,27 +87,41 @@ func (r *Replica) Err() error { return r.state.Load().frozen }
 // looking, so that nothing slips between.
 func (r *Replica) Changed() <-chan struct{} { return r.state.Load().changed }
 
-// readyAnyway is for how long a start waits for a proof once there is policy that nothing proves yet.
-const readyAnyway = 5 * time.Second
-
-// WaitReady waits until there is policy and a proof that it is FRESH, or policy for a while that nothing proves: it is
-// served as EXPIRED, since a DENIED is as good as ever. It returns what froze the replica instead.
+// WaitReady waits until there is policy and a proof that it is FRESH. It returns what froze the replica instead.
 func (r *Replica) WaitReady(ctx context.Context) error {
-	var anyway <-chan time.Time
 	for {
 		s := r.state.Load()
-		switch {
-		case s.frozen != nil:
+		if s.frozen != nil {
 			return s.frozen
-		case s.snapshot != nil && anyway == nil:
-			timer := time.NewTimer(readyAnyway)
-			defer timer.Stop()
-			anyway = timer.C
 		}
 		select {
 		case <-r.fresh:
 			return nil
-		case <-anyway:
+		case <-s.changed:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
+		}
+	}
+}
+
+// unprovenFor is for how long a start waits for a proof of the policy that it has.
+const unprovenFor = 5 * time.Second
+
+// WaitServing waits until there is policy to serve: until it is FRESH, or for a while once there is any. Policy that nothing
+// proves is served as EXPIRED, frozen or not, since a DENIED is as good as ever.
+func (r *Replica) WaitServing(ctx context.Context) error {
+	var unproven <-chan time.Time
+	for {
+		s := r.state.Load()
+		if s.snapshot != nil && unproven == nil {
+			timer := time.NewTimer(unprovenFor)
+			defer timer.Stop()
+			unproven = timer.C
+		}
+		select {
+		case <-r.fresh:
+			return nil
+		case <-unproven:
 			return nil
 		case <-s.changed:
 		case <-ctx.Done():

@@ -18,13 +18,12 @@ const (
 )
 
 // KeepCheckpoints stores a checkpoint of what is in force every 5,000 entries or 16 MiB of payload, and one at once where
-// there is a key to sign with and the newest is not signed, until ctx ends; then it returns nil. It does nothing for a
-// log that is no Archive, and while the record is in doubt. One that cannot be stored is logged and is due again 5,000
+// there is a key to sign with and the newest is not signed, until ctx ends. It does nothing for a log that is no Archive, and while the record is in doubt. One that cannot be stored is logged and is due again 5,000
 // entries later: without it a start takes longer.
-func (a *Authority) KeepCheckpoints(ctx context.Context) error {
+func (a *Authority) KeepCheckpoints(ctx context.Context) {
 	archive, ok := a.log.(Archive)
 	if !ok {
-		return nil
+		return
 	}
 	k := keeper{authority: a, archive: archive, every: checkpointEntries + policy.Revision(rand.N(checkpointEntries/10))}
 	for first := true; ctx.Err() == nil; {
@@ -41,7 +40,6 @@ func (a *Authority) KeepCheckpoints(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}
-	return nil
 }
 
 // keeper keeps the checkpoints of an authority. Several authorities of one record keep them at slightly different intervals,

@@ -21,9 +21,9 @@ type proving struct {
 	newer chan struct{} // closed when there is another
 }
 
-// Prove takes a proof of the head every second, from one read of the record, until ctx ends; then it returns nil. While the
-// record is in doubt it takes none.
-func (a *Authority) Prove(ctx context.Context) error {
+// Prove takes a proof of the head every second, from one read of the record, until ctx ends. While the record is in doubt it
+// takes none.
+func (a *Authority) Prove(ctx context.Context) {
 	ticker := time.NewTicker(ProveEvery)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
@@ -33,7 +33,6 @@ func (a *Authority) Prove(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}
-	return nil
 }
 
 // prove returns a proof of the head; nil if it cannot be read, or is not to be believed.
@@ -126,7 +125,11 @@ func (a *Authority) Doubted() error {
 	a.doubts.mu.Lock()
 	defer a.doubts.mu.Unlock()
 	for _, by := range slices.Sorted(maps.Keys(a.doubts.by)) {
-		return a.doubts.by[by]
+		err := a.doubts.by[by]
+		if errors.Is(err, ErrRewound) {
+			return err
+		}
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return nil
 }

@@ -16,9 +16,9 @@ const (
 )
 
 // Verify reads the whole record once, in the background of a start that began with a checkpoint, and checks every link, hash,
-// time, format and, where keys are trusted, signature, until ctx ends; then it returns nil. While an entry does not verify
-// the record is in doubt, and is read again every minute. What the entries fold into is for the function Verify to see.
-func (a *Authority) Verify(ctx context.Context) error {
+// time, format and, where keys are trusted, signature, until ctx ends. While an entry does not verify the record
+// is in doubt, and is read again every minute. What the entries fold into is for the function Verify to see.
+func (a *Authority) Verify(ctx context.Context) {
 	for ctx.Err() == nil {
 		began := time.Now()
 		read, err := a.verifyChain(ctx)
@@ -26,7 +26,7 @@ func (a *Authority) Verify(ctx context.Context) error {
 		case err == nil:
 			a.Doubt(verification, nil)
 			a.logger.Info("every entry verifies", slog.Int64("revision", int64(read)), slog.Duration("took", time.Since(began)))
-			return nil
+			return
 		case damaged(err), errors.Is(err, ErrSignature):
 			a.Doubt(verification, err)
 		case ctx.Err() == nil:
@@ -34,7 +34,6 @@ func (a *Authority) Verify(ctx context.Context) error {
 		}
 		pause(ctx, verifyAgain)
 	}
-	return nil
 }
 
 // verifyChain returns up to where every entry follows the one before it.

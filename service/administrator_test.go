@@ -150,7 +150,7 @@ func (h *house) stands(want teishiv1.DirectiveState) *teishiv1.GetDirectiveRespo
 // TestClockSetBack writes entries that are ahead of the clock: what suspends binds at once, what resumes use waits.
 func TestClockSetBack(t *testing.T) {
 	clock := time.Now().Add(-time.Hour)
-	h := open(t, func(c *service.Config) { c.Now = func() time.Time { return clock } })
+	h := open(t, func(c *service.Config) { c.Clock = func() (time.Time, []time.Time) { return clock, nil } })
 	h.settle()
 	directive := func(id, force, organizations string) string {
 		return `directive { id: "` + id + `" authority: "mic" provisions { id: "all" force: ` + force + `

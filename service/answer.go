@@ -35,9 +35,10 @@ func (a *answer) fill(v *policystore.View, q policy.Query, t *terms) {
 		a.room = maxTexts
 	}
 	resolved := v.Resolve(q)
-	decision := v.Decide(&resolved)
-	if v.Freshness.State == policystore.Expired && !t.former() {
-		decision = decision.Expire()
+	decision := decide(v, &resolved, t)
+	var doubted *doubted
+	if len(t.instead) > 0 {
+		doubted = doubt(&decision, v, q, t)
 	}
 	r := &a.response
 	r.Outcome, r.Reason = outcomes[decision.Outcome], teishiv1.Reason(decision.Reason)
@@ -45,12 +46,28 @@ func (a *answer) fill(v *policystore.View, q policy.Query, t *terms) {
 	r.Revision, r.Epoch = int64(v.Position.Revision), v.Position.Epoch
 	r.Hypothetical = t.hypothetical
 	a.texts(&decision, v, t.language)
+	if doubted != nil {
+		doubted.temper(r)
+	}
 	a.times(&decision, v, t)
 	a.fresh(&v.Freshness)
 	if t.explain {
 		again := resolved // an explainer keeps it; without one it need not be on the heap
 		r.Explanation = explanation(v.Explain(&again))
 	}
+}
+
+// decide answers a question, as far as policy of that age may permit anything.
+func decide(v *policystore.View, q *policy.Resolved, t *terms) policy.Decision {
+	decision := v.Decide(q)
+	switch {
+	case t.former():
+	case v.Freshness.Spent:
+		return decision.Spend()
+	case v.Freshness.State == policystore.Expired:
+		return decision.Expire()
+	}
+	return decision
 }
 
 var outcomes = [...]teishiv1.Outcome{
@@ -84,7 +101,7 @@ func (a *answer) times(d *policy.Decision, v *policystore.View, t *terms) {
 		return
 	}
 	until := t.at
-	if v.Freshness.State == policystore.Fresh {
+	if v.Freshness.State == policystore.Fresh && len(t.instead) == 0 {
 		until = min(d.ValidUntil, t.at+policy.Instant(cacheFor.Microseconds()))
 	}
 	r.CacheUntilTime = timestamp(&a.cacheUntil, until)

@@ -134,7 +134,7 @@ func TestToken(t *testing.T) {
 
 // TestManners has no method that the server does not.
 func TestManners(t *testing.T) {
-	s := New(Config{})
+	s := New(Config{Record: &Record{Authority: &policystore.Authority{}}})
 	methods := make(map[string]grpc.MethodInfo)
 	for name, info := range s.grpc.GetServiceInfo() {
 		for _, m := range info.Methods {

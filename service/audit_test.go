@@ -35,7 +35,7 @@ func (l *heldLog) Read(ctx context.Context, from policy.Revision, n int) ([]poli
 // TestVerifyLogIsOneAtATime asks for a second verification while one is under way, and for a third after it.
 func TestVerifyLogIsOneAtATime(t *testing.T) {
 	held := &heldLog{begun: make(chan struct{}), goOn: make(chan struct{})}
-	h := open(t, func(c *service.Config) { held.Log, c.Log = c.Log.(*sqlite.Log), held })
+	h := open(t, func(c *service.Config) { held.Log, c.Record.Log = c.Record.Log.(*sqlite.Log), held })
 	verify := func() error {
 		_, err := h.audit.VerifyLog(t.Context(), &teishiv1.VerifyLogRequest{})
 		return err

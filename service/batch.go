@@ -42,7 +42,7 @@ func (d *decisionServer) BatchCheck(ctx context.Context, req *teishiv1.BatchChec
 		AsOfRevision: req.AsOfRevision,
 		AsOfTime:     req.AsOfTime,
 		Language:     req.Language,
-	}, d.now())
+	}, d.moment())
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ func BenchmarkCheck(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := New(Config{Now: workload.Now.Time})
+	s := New(Config{Clock: func() (time.Time, []time.Time) { return workload.Now.Time(), nil }})
 	view := policystore.View{Snapshot: snapshot, Position: policystore.Position{Epoch: 1, Revision: 1},
 		Freshness: policystore.Freshness{State: policystore.Fresh, Age: 300 * time.Millisecond, Source: "sqlite"}}
 	questions := make([][]byte, len(w.Queries))
@@ -35,7 +35,7 @@ func BenchmarkCheck(b *testing.B) {
 	}
 	info := &grpc.UnaryServerInfo{FullMethod: teishiv1.DecisionService_Check_FullMethodName}
 	handle := func(_ context.Context, req any) (any, error) {
-		return checkIn(&view, req.(*teishiv1.CheckRequest), s.now())
+		return checkIn(&view, req.(*teishiv1.CheckRequest), s.moment())
 	}
 	codec := newCodec()
 	var size int
@@ -59,8 +59,8 @@ func BenchmarkCheck(b *testing.B) {
 }
 
 // checkIn is Check from a given view.
-func checkIn(v *policystore.View, req *teishiv1.CheckRequest, now time.Time) (*teishiv1.CheckResponse, error) {
-	t, err := termsOf(req, now)
+func checkIn(v *policystore.View, req *teishiv1.CheckRequest, m moment) (*teishiv1.CheckResponse, error) {
+	t, err := termsOf(req, m)
 	if err != nil {
 		return nil, err
 	}

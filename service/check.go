@@ -17,7 +17,7 @@ type decisionServer struct {
 // Check answers one question. It is the path that everybody waits for: a pointer is loaded, names are looked up, and one
 // block of memory is filled.
 func (d *decisionServer) Check(ctx context.Context, req *teishiv1.CheckRequest) (*teishiv1.CheckResponse, error) {
-	t, err := termsOf(req, d.now())
+	t, err := termsOf(req, d.moment())
 	if err != nil {
 		return nil, err
 	}

@@ -97,7 +97,7 @@ func TestApps(t *testing.T) {
 // lifted has a clock that stands still, and halt with a lift to come. It returns the revisions before and at halt.
 func lifted(t *testing.T) (h *house, clock time.Time, settled, issued int64) {
 	clock = time.Now().Truncate(time.Microsecond)
-	h = open(t, func(c *service.Config) { c.Now = func() time.Time { return clock } })
+	h = open(t, func(c *service.Config) { c.Clock = func() (time.Time, []time.Time) { return clock, nil } })
 	h.settle()
 	settled = h.head()
 	issued = do(h, h.directives.IssueDirective, &teishiv1.IssueDirectiveRequest{}, `directive { `+halt+`

@@ -25,13 +25,13 @@ func (d *decisionServer) ListDecisions(ctx context.Context, req *teishiv1.ListDe
 	if req.Organization == every && req.App == every {
 		return nil, &policy.InvalidError{Field: "app", Problem: "name an organization or an app: not both may be " + every}
 	}
-	now := d.now()
+	m := d.moment()
 	t, err := termsOf(&teishiv1.CheckRequest{
 		At:           req.At,
 		AsOfRevision: req.AsOfRevision,
 		AsOfTime:     req.AsOfTime,
 		Language:     req.Language,
-	}, now)
+	}, m)
 	if err != nil {
 		return nil, err
 	}
@@ -45,9 +45,11 @@ func (d *decisionServer) ListDecisions(ctx context.Context, req *teishiv1.ListDe
 	if err != nil {
 		return nil, err
 	}
-	t.at = p.token.at
+	if t.at != p.token.at {
+		t.at, t.instead = p.token.at, nil
+	}
 	if p.overtaken && !t.former() {
-		p.view.Freshness = overtaken(p.view.Freshness, now.Sub(t.at.Time()))
+		p.view.Freshness = overtaken(p.view.Freshness, m.now.Time().Sub(t.at.Time()))
 	}
 	return p.decide(ctx, req, &t)
 }

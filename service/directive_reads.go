@@ -25,7 +25,7 @@ func (d *directiveServer) GetDirective(ctx context.Context, req *teishiv1.GetDir
 	if text == nil {
 		return nil, &policy.NotFoundError{Key: directiveKey(req.Id)}
 	}
-	state := stateOf(&v, text, policy.InstantOf(d.now()))
+	state := stateOf(&v, text, d.moment().now)
 	releases := v.Releases(text.ID)
 	resp := &teishiv1.GetDirectiveResponse{
 		Directive:        policystore.DirectiveToProto(text, changed(&v, text)),

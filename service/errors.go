@@ -37,6 +37,11 @@ func is(target error, f fault) row {
 // table is the only place that knows which code and reason an error has. The first row that matches holds: one that says
 // what is known stands before those of its causes.
 var table = []row{
+	as(func(e *policystore.OutcomeUnknownError) fault {
+		return unavailable(teishiv1.ErrorReason_ERROR_REASON_OUTCOME_UNKNOWN,
+			"whether the write is stored is not known: repeat it with request id "+e.RequestID, "request_id", e.RequestID)
+	}),
+
 	as(unknownFault),
 	as(func(e *policy.InvalidError) fault {
 		return invalid(teishiv1.ErrorReason_ERROR_REASON_INVALID_FIELD, e.Field, e.Problem)
@@ -69,8 +74,17 @@ var table = []row{
 
 	as(referencedFault),
 	as(epochFault),
-	is(policystore.ErrDiverged, fault{code: codes.FailedPrecondition, reason: teishiv1.ErrorReason_ERROR_REASON_RECORD_REWOUND,
-		problem: "the record lacks entries that this server has seen: nothing is written until it is repaired"}),
+	is(policystore.ErrRewound, fault{code: codes.FailedPrecondition, reason: teishiv1.ErrorReason_ERROR_REASON_RECORD_REWOUND,
+		problem: "the record lacks entries that were acknowledged: nothing is written until `teishi store repair` brings them back, or `teishi store rewind` gives them up"}),
+	is(policystore.ErrDiverged, fault{code: codes.FailedPrecondition, reason: teishiv1.ErrorReason_ERROR_REASON_RECORD_DIVERGED,
+		problem: "the record has another history at that position"}),
+	is(policystore.ErrEpoch, fault{code: codes.FailedPrecondition, reason: teishiv1.ErrorReason_ERROR_REASON_EPOCH_MISMATCH,
+		problem: "the record was rewound since: take a checkpoint"}),
+	as(func(e *domainError) fault {
+		return fault{code: codes.FailedPrecondition, reason: teishiv1.ErrorReason_ERROR_REASON_DOMAIN_MISMATCH, problem: e.Error(),
+			fields: []violation{{"domain", e.Error()}}, own: true, metadata: map[string]string{"domain": e.Domain}}
+	}),
+	is(errNoRecord, fault{code: codes.FailedPrecondition, reason: teishiv1.ErrorReason_ERROR_REASON_NO_RECORD, problem: errNoRecord.Error()}),
 	as(ruleFault),
 
 	as(entrySizeFault),
@@ -84,10 +98,6 @@ var table = []row{
 		problem: "the log is being verified for another caller, one at a time: try again later", retry: verifyRetry,
 		metadata: map[string]string{"limit": "1"}}),
 
-	as(func(e *policystore.OutcomeUnknownError) fault {
-		return unavailable(teishiv1.ErrorReason_ERROR_REASON_OUTCOME_UNKNOWN,
-			"whether the write is stored is not known: repeat it with request id "+e.RequestID, "request_id", e.RequestID)
-	}),
 	is(policystore.ErrFull, fault{code: codes.ResourceExhausted, reason: teishiv1.ErrorReason_ERROR_REASON_STORE_FULL,
 		problem: "the store is full: nothing was written"}),
 	as(func(e *policystore.NotReachedError) fault {
@@ -98,6 +108,12 @@ var table = []row{
 	is(policystore.ErrTooStale, unavailable(teishiv1.ErrorReason_ERROR_REASON_TOO_STALE, "the policy at hand may be older than max_staleness")),
 	is(errDraining, fault{code: codes.Unavailable, reason: teishiv1.ErrorReason_ERROR_REASON_DRAINING,
 		problem: "the server is shutting down: ask another"}),
+	as(func(e *policystore.TroubleError) fault {
+		if e.Trouble == policystore.Behind {
+			return unavailable(teishiv1.ErrorReason_ERROR_REASON_REVISION_NOT_REACHED, e.Error())
+		}
+		return noStore
+	}),
 	is(policystore.ErrUnavailable, noStore),
 	is(policystore.ErrFrozen, noStore),
 	is(policystore.ErrClosed, noStore),

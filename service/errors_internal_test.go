@@ -27,7 +27,7 @@ func told(st *status.Status) string {
 			infos++
 			parts = append(parts, d.Reason)
 			for _, key := range []string{"kind", "id", "retired", "revision", "current_revision", "current_epoch", "referrers", "directive",
-				"size", "limit", "fit", "request_id", "applied_revision", "known_revision", "applied_epoch", "known_epoch", "message"} {
+				"size", "limit", "fit", "domain", "request_id", "applied_revision", "known_revision", "applied_epoch", "known_epoch", "message"} {
 				if v, ok := d.Metadata[key]; ok {
 					parts = append(parts, key+"="+v)
 				}
@@ -78,7 +78,12 @@ func TestTable(t *testing.T) {
 		{policystore.ErrContention, "Aborted WRITE_CONTENTION retry 100ms"},
 		{&policy.ReferencedError{Key: app, By: []policy.Key{lift, app}}, "FailedPrecondition REFERENCED kind=app id=line referrers=release halt/l, app line"},
 		{&policystore.EpochError{Wanted: 1, Epoch: 2}, "FailedPrecondition EPOCH_MISMATCH current_epoch=2 at epoch"},
-		{fmt.Errorf("%w: %w", policystore.ErrFrozen, policystore.ErrDiverged), "FailedPrecondition RECORD_REWOUND"},
+		{fmt.Errorf("%w: %w", policystore.ErrRewound, policystore.ErrDiverged), "FailedPrecondition RECORD_REWOUND"},
+		{policystore.ErrDiverged, "FailedPrecondition RECORD_DIVERGED"},
+		{policystore.ErrEpoch, "FailedPrecondition EPOCH_MISMATCH"},
+		{&domainError{Wanted: "other", Domain: "teishi"}, "FailedPrecondition DOMAIN_MISMATCH domain=teishi at domain"},
+		{errNoRecord, "FailedPrecondition NO_RECORD"},
+		{&policystore.TroubleError{Trouble: policystore.Behind, Err: errors.New("not yet")}, "Unavailable REVISION_NOT_REACHED retry 1s"},
 		{&policy.RuleError{Directive: "halt", Field: "ground", Problem: "no"}, "FailedPrecondition NOT_PERMITTED_BY_DIRECTIVE directive=halt at ground"},
 		{&policystore.EntryTooLargeError{Size: 9, Fit: 3}, "ResourceExhausted ENTRY_TOO_LARGE size=9 limit=1048576 fit=3"},
 		{&messageSizeError{9, 8}, "ResourceExhausted MESSAGE_TOO_LARGE size=9 limit=8"},

@@ -161,6 +161,17 @@ type absentError struct{ Field, Problem string }
 
 func (e *absentError) Error() string { return e.Field + ": " + e.Problem }
 
+// errNoRecord says that what is asked needs the record itself.
+var errNoRecord = errors.New("this server only follows the record, and what is asked needs the record itself: ask an authority")
+
+// absentIn says of what a store does not have that a field of the request names it.
+func absentIn(field, problem string, err error) error {
+	if errors.Is(err, policystore.ErrNotFound) {
+		return &absentError{field, problem}
+	}
+	return err
+}
+
 // A mismatchError says that what is written has changed since the caller looked.
 type mismatchError struct {
 	What              string

@@ -38,6 +38,8 @@ type house struct {
 	registry   teishiv1.RegistryServiceClient
 	directives teishiv1.DirectiveServiceClient
 	audit      teishiv1.AuditServiceClient
+	following  teishiv1.LogServiceClient
+	fleet      teishiv1.FleetServiceClient
 }
 
 // lines keeps what was logged.
@@ -71,15 +73,22 @@ func open(t *testing.T, change ...func(*service.Config)) *house {
 	t.Cleanup(func() { h.must(h.log.Close()) })
 	h.must(policystore.Initialize(t.Context(), h.log, domain, nil))
 	h.replica = policystore.NewReplica(policystore.ReplicaConfig{Origins: []policystore.Origin{{Name: "sqlite", Source: h.log, Record: true}}, Domain: domain})
+	authority := policystore.NewAuthority(policystore.AuthorityConfig{Log: h.log, Replica: h.replica, Name: "authority-0"})
+	fleet := policystore.NewFleet(h.log, authority)
 	h.runs(h.replica.Run)
+	h.runs(authority.Run)
+	h.runs(fleet.Run)
 	h.must(h.replica.WaitReady(t.Context()))
 	config := service.Config{
-		Authority: policystore.NewAuthority(policystore.AuthorityConfig{Log: h.log, Replica: h.replica}),
-		Replica:   h.replica,
-		History:   policystore.NewHistory(h.log, domain),
-		Log:       h.log,
-		Domain:    domain,
-		Logger:    logger,
+		Replica: h.replica,
+		Domain:  domain,
+		Record: &service.Record{
+			Authority: authority,
+			History:   policystore.NewHistory(h.log, domain),
+			Log:       h.log,
+			Fleet:     fleet,
+		},
+		Logger: logger,
 	}
 	for _, c := range change {
 		c(&config)
@@ -120,6 +129,8 @@ func (h *house) dial() {
 	h.registry = teishiv1.NewRegistryServiceClient(h.conn)
 	h.directives = teishiv1.NewDirectiveServiceClient(h.conn)
 	h.audit = teishiv1.NewAuditServiceClient(h.conn)
+	h.following = teishiv1.NewLogServiceClient(h.conn)
+	h.fleet = teishiv1.NewFleetServiceClient(h.conn)
 }
 
 func (h *house) must(err error) {

@@ -152,11 +152,11 @@ type panicError struct {
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.value, e.stack) }
 
-// concluded makes a status of an error, and logs how the call ended: every one that is administrative, and every one that
-// failed by our own fault.
+// concluded makes a status of an error, and logs how the call ended: every one that is administrative, unless it is made all
+// the time, and every one that failed by our own fault.
 func (s *Server) concluded(rest step) step {
 	return func(ctx context.Context, c *call) error {
-		if !c.manner.plain {
+		if !c.manner.plain && !c.manner.quiet {
 			return s.conclude(ctx, c, rest)
 		}
 		if err := rest(ctx, c); err != nil {
@@ -203,7 +203,7 @@ func (s *Server) failed(ctx context.Context, st *status.Status, cause error, id 
 // attrs returns what identifies the call in the log.
 func (c *call) attrs() []slog.Attr {
 	attrs := append(make([]slog.Attr, 0, 8), slog.String("method", method(c.method)))
-	if c.manner.plain {
+	if c.manner.plain || c.manner.quiet {
 		return attrs
 	}
 	attrs = append(attrs, slog.String("principal", principal))

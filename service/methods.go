@@ -11,6 +11,7 @@ import (
 // refused, the constraints of the protos hold, and every call has a line in the log.
 type manner struct {
 	plain   bool // none of that: the method looks after itself, or is not ours
+	quiet   bool // called all the time: only a call that fails has a line in the log
 	endless bool // a stream that callers hold open: it ends when the server drains
 	limit   int  // bytes of a message; 0 is maxMessage
 }
@@ -23,6 +24,10 @@ var manners = map[string]manner{
 	teishiv1.DecisionService_Check_FullMethodName:         {plain: true, limit: maxQuestion},
 	teishiv1.DecisionService_BatchCheck_FullMethodName:    {plain: true},
 	teishiv1.DecisionService_ListDecisions_FullMethodName: {plain: true, limit: maxQuestion},
+
+	teishiv1.LogService_Tail_FullMethodName:    {endless: true, limit: maxQuestion},
+	teishiv1.LogService_Report_FullMethodName:  {quiet: true, limit: maxQuestion},
+	teishiv1.LogService_GetHead_FullMethodName: {quiet: true, limit: maxQuestion},
 
 	healthv1.Health_Check_FullMethodName: {plain: true, limit: maxQuestion},
 	healthv1.Health_List_FullMethodName:  {plain: true, limit: maxQuestion},

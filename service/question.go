@@ -18,7 +18,8 @@ import (
 
 // terms is what is asked beside the question itself: for when, of which policy, and in what form.
 type terms struct {
-	at           policy.Instant // to decide for
+	at           policy.Instant   // to decide for
+	instead      []policy.Instant // that it may be, where the clock is in doubt
 	demand       policystore.Demand
 	asOf         policy.Revision // 0: not asked
 	asOfTime     policy.Instant  // Beginning: not asked
@@ -30,10 +31,26 @@ type terms struct {
 // former reports whether a former policy is asked.
 func (t *terms) former() bool { return t.asOf != 0 || t.asOfTime != policy.Beginning }
 
-// termsOf checks and takes what a request asks beside its question; now is the server's clock.
-func termsOf(req *teishiv1.CheckRequest, now time.Time) (terms, error) {
+// moment is what the server's clock shows.
+type moment struct {
+	now     policy.Instant
+	instead []policy.Instant // that it may be, after the clock was set
+}
+
+func (s *Server) moment() moment {
+	now, instead := s.clock()
+	m := moment{now: policy.InstantOf(now)}
+	for _, other := range instead {
+		m.instead = append(m.instead, policy.InstantOf(other))
+	}
+	return m
+}
+
+// termsOf checks and takes what a request asks beside its question, at a moment.
+func termsOf(req *teishiv1.CheckRequest, m moment) (terms, error) {
 	t := terms{
-		at:       policy.InstantOf(now),
+		at:       m.now,
+		instead:  m.instead,
 		demand:   policystore.Demand{MinRevision: policy.Revision(req.MinRevision), Epoch: req.Epoch},
 		asOf:     policy.Revision(req.AsOfRevision),
 		asOfTime: policy.Beginning,
@@ -60,6 +77,7 @@ func (t *terms) rest(req *teishiv1.CheckRequest) (err error) {
 		if t.at, err = queryInstant("at", req.At); err != nil {
 			return err
 		}
+		t.instead = nil
 	}
 	if req.AsOfTime != nil {
 		if t.asOfTime, err = queryInstant("as_of_time", req.AsOfTime); err != nil {
@@ -222,6 +240,9 @@ func (s *Server) formerView(ctx context.Context, t *terms) (policystore.View, er
 	if t.asOfTime >= present.Time {
 		return present, nil
 	}
+	if s.history == nil {
+		return present, errNoRecord
+	}
 	v, err := s.history.AtTime(ctx, t.asOfTime)
 	if errors.Is(err, policystore.ErrNotFound) {
 		return v, &absentError{"as_of_time", "there is no entry at or before it"}
@@ -237,6 +258,9 @@ func (s *Server) at(ctx context.Context, present policystore.View, revision poli
 	}
 	if revision > present.Position.Revision {
 		return present, &absentError{field, fmt.Sprintf("there is no revision %d yet: the last is %d", revision, present.Position.Revision)}
+	}
+	if s.history == nil {
+		return present, errNoRecord
 	}
 	v, err := s.history.At(ctx, revision)
 	v.Freshness = present.Freshness

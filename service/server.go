@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,16 +20,23 @@ import (
 	"github.com/teishi-dev/teishi/policystore"
 )
 
-// Config says what a Server serves. Authority, Replica, History, Log and Domain are required.
+// Config says what a Server serves. Replica and Domain are required.
 type Config struct {
-	Authority *policystore.Authority // takes writes
-	Replica   *policystore.Replica   // answers questions; the one that Authority writes through
+	Replica *policystore.Replica // answers questions
+	Domain  string               // of the record
+	Record  *Record              // of an authority; nil for a decision point, which answers questions and nothing else
+	Version string               // of the program, for log lines; none if empty
+	Logger  *slog.Logger         // nil discards
+	// Clock is that of questions: what it shows, and what it may be instead after it was set. Nil is the system's.
+	Clock func() (now time.Time, instead []time.Time)
+}
+
+// Record is what an authority has that a decision point has not. All of it is required.
+type Record struct {
+	Authority *policystore.Authority // takes writes, and is followed; it writes through the Replica
 	History   *policystore.History   // answers questions about the past
 	Log       policystore.Log        // is audited
-	Domain    string                 // of the record
-	Version   string                 // of the program, for log lines; none if empty
-	Logger    *slog.Logger           // nil discards
-	Now       func() time.Time       // the clock of questions; nil is time.Now
+	Fleet     *policystore.Fleet     // takes reports
 }
 
 // Server is the gRPC server of one record.
@@ -37,30 +45,33 @@ type Server struct {
 	replica   *policystore.Replica
 	history   *policystore.History
 	log       policystore.Log
+	fleet     *policystore.Fleet
 	domain    string
 	logger    *slog.Logger
-	now       func() time.Time
+	clock     func() (now time.Time, instead []time.Time)
 
-	grpc   *grpc.Server
-	health *health.Server
-	chain  step // that every call goes through
-	checks []check
-	rules  validator
-	ending context.Context // ends when streams that have no end of their own are to end
-	end    context.CancelFunc
+	grpc      *grpc.Server
+	health    *health.Server
+	reporting sync.Mutex // guards draining, and the order of what is reported
+	draining  bool
+	chain     step // that every call goes through
+	checks    []check
+	rules     validator
+	ending    context.Context // ends when streams that have no end of their own are to end
+	end       context.CancelFunc
 }
 
 // New returns a server that Serve has yet to start.
 func New(c Config) *Server {
 	s := &Server{
-		authority: c.Authority,
-		replica:   c.Replica,
-		history:   c.History,
-		log:       c.Log,
-		domain:    c.Domain,
-		logger:    c.Logger,
-		now:       c.Now,
-		health:    health.NewServer(),
+		replica: c.Replica,
+		domain:  c.Domain,
+		logger:  c.Logger,
+		clock:   c.Clock,
+		health:  health.NewServer(),
+	}
+	if r := c.Record; r != nil {
+		s.authority, s.history, s.log, s.fleet = r.Authority, r.History, r.Log, r.Fleet
 	}
 	s.ending, s.end = context.WithCancel(context.Background())
 	if s.logger == nil {
@@ -69,8 +80,8 @@ func New(c Config) *Server {
 	if c.Version != "" {
 		s.logger = s.logger.With(slog.String("version", c.Version))
 	}
-	if s.now == nil {
-		s.now = time.Now
+	if s.clock == nil {
+		s.clock = (&policystore.Clock{}).Now
 	}
 	s.chain = s.chained(s.concluded, recovered)
 	s.checks = []check{withinLimit, known, s.rules.valid}
@@ -112,31 +123,50 @@ func Transport() []grpc.ServerOption {
 	}
 }
 
+// live is the service whose health says that the process answers, whatever else. That of the empty name says that it has
+// policy and is not about to end.
+const live = "live"
+
 func (s *Server) register() {
 	teishiv1.RegisterDecisionServiceServer(s.grpc, &decisionServer{Server: s})
-	teishiv1.RegisterRegistryServiceServer(s.grpc, &registryServer{Server: s})
-	teishiv1.RegisterDirectiveServiceServer(s.grpc, &directiveServer{Server: s})
-	teishiv1.RegisterAuditServiceServer(s.grpc, &auditServer{Server: s})
+	if s.authority != nil {
+		teishiv1.RegisterRegistryServiceServer(s.grpc, &registryServer{Server: s})
+		teishiv1.RegisterDirectiveServiceServer(s.grpc, &directiveServer{Server: s})
+		teishiv1.RegisterAuditServiceServer(s.grpc, &auditServer{Server: s})
+		teishiv1.RegisterLogServiceServer(s.grpc, &logServer{Server: s})
+		teishiv1.RegisterFleetServiceServer(s.grpc, &fleetServer{Server: s})
+	}
 	s.report(grpc_health_v1.HealthCheckResponse_NOT_SERVING)
+	s.health.SetServingStatus(live, grpc_health_v1.HealthCheckResponse_SERVING)
 	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
 	reflectionv1.RegisterServerReflectionServer(s.grpc,
 		reflection.NewServerV1(reflection.ServerOptions{Services: s.grpc, DescriptorResolver: &teishiv1.Documentation{}}))
 }
 
-// report tells the health of the server and of each service of ours. After Drain has begun it changes nothing.
+// report tells the health of the server and of each service of ours. Once it is draining it is not healthy any more.
 func (s *Server) report(status grpc_health_v1.HealthCheckResponse_ServingStatus) {
-	for _, name := range []string{"", teishiv1.DecisionService_ServiceDesc.ServiceName, teishiv1.RegistryService_ServiceDesc.ServiceName,
-		teishiv1.DirectiveService_ServiceDesc.ServiceName, teishiv1.AuditService_ServiceDesc.ServiceName} {
-		s.health.SetServingStatus(name, status)
+	s.reporting.Lock()
+	defer s.reporting.Unlock()
+	if s.draining {
+		return
+	}
+	s.health.SetServingStatus("", status)
+	for name := range s.grpc.GetServiceInfo() {
+		if strings.HasPrefix(name, ourServices) {
+			s.health.SetServingStatus(name, status)
+		}
 	}
 }
 
-// Serve answers calls to the listener, which it closes, until Drain. It is healthy once there is fresh policy.
+const ourServices = "teishi.v1."
+
+// Serve answers calls to the listener, which it closes, until Drain. It is healthy once there is policy, and healthy it stays:
+// that it is old is said in every answer.
 func (s *Server) Serve(l net.Listener) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	var watching sync.WaitGroup
 	watching.Go(func() {
-		if s.replica.WaitReady(ctx) == nil {
+		if s.replica.WaitServing(ctx) == nil {
 			s.report(grpc_health_v1.HealthCheckResponse_SERVING)
 		}
 	})
@@ -151,7 +181,10 @@ func (s *Server) Serve(l net.Listener) error {
 // Drain ends the server: unhealthy first, then streams that would never end, then what is in flight, and after the grace
 // by force. Lame duck is how long callers are given to notice that it is unhealthy. It returns when no handler runs.
 func (s *Server) Drain(lameDuck, grace time.Duration) {
-	s.health.Shutdown()
+	s.report(grpc_health_v1.HealthCheckResponse_NOT_SERVING)
+	s.reporting.Lock()
+	s.draining = true
+	s.reporting.Unlock()
 	time.Sleep(lameDuck)
 	s.end() // GracefulStop would wait for them for ever
 	force := time.AfterFunc(grace, s.grpc.Stop)

@@ -24,7 +24,7 @@ import (
 func TestHealth(t *testing.T) {
 	h := open(t)
 	health := healthv1.NewHealthClient(h.conn)
-	for _, name := range []string{"", "teishi.v1.DecisionService", "teishi.v1.RegistryService", "teishi.v1.DirectiveService", "teishi.v1.AuditService"} {
+	for _, name := range []string{"", "teishi.v1.DecisionService", "teishi.v1.RegistryService", "teishi.v1.DirectiveService", "teishi.v1.AuditService", "teishi.v1.LogService", "teishi.v1.FleetService", "live"} {
 		watch, err := health.Watch(t.Context(), &healthv1.HealthCheckRequest{Service: name})
 		h.must(err)
 		for {
@@ -50,7 +50,7 @@ func TestReflection(t *testing.T) {
 	for _, s := range resp.GetListServicesResponse().GetService() {
 		names = append(names, s.Name)
 	}
-	for _, want := range []string{"teishi.v1.DecisionService", "teishi.v1.RegistryService", "teishi.v1.DirectiveService", "teishi.v1.AuditService", "grpc.health.v1.Health"} {
+	for _, want := range []string{"teishi.v1.DecisionService", "teishi.v1.RegistryService", "teishi.v1.DirectiveService", "teishi.v1.AuditService", "teishi.v1.LogService", "teishi.v1.FleetService", "grpc.health.v1.Health"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("reflection lists %q, without %s", names, want)
 		}
@@ -65,7 +65,7 @@ func TestReflection(t *testing.T) {
 func TestPanic(t *testing.T) {
 	h := open(t, func(c *service.Config) {
 		c.Version = "1.2.3"
-		c.Now = func() time.Time { panic("the clock broke") }
+		c.Clock = func() (time.Time, []time.Time) { panic("the clock broke") }
 	})
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "x-request-id", "call-1")
 	for range 2 {

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -101,7 +102,8 @@ func (s *Server) write(ctx context.Context, w write) (written, error) {
 // atOnce returns the instant from which on a suspension bites at once, in an entry of that time. After the clock was set back
 // entries are ahead of it, and questions are asked for what it says now. What resumes use waits for the entry's time.
 func (s *Server) atOnce(at policy.Instant) policy.Instant {
-	return min(at, policy.InstantOf(s.now()))
+	m := s.moment()
+	return slices.Min(append(m.instead, m.now, at))
 }
 
 // method returns the name of a method as entries and log lines have it: without the slash it begins with.
