@@ -54,8 +54,17 @@ func Run(t *testing.T, fresh func(t *testing.T) (open func() policystore.Log)) {
 		"Verify":            testVerify,
 		"VerifyForged":      testVerifyForged,
 		"Roll":              testRoll,
+		"Epochs":            testEpochs,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, fresh(t)) })
+	}
+	for name, test := range map[string]func(t *testing.T, whole, short func() policystore.Log){
+		"Repair":         testRepair,
+		"RepairRefuses":  testRepairRefuses,
+		"RepairUnsigned": testRepairUnsigned,
+		"Rewind":         testRewind,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, fresh(t), fresh(t)) })
 	}
 	RunSource(t, func(t *testing.T) Followed {
 		log := fresh(t)()
