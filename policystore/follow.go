@@ -53,10 +53,10 @@ func (e *preferredError) Error() string { return fmt.Sprintf("origin %d is prefe
 // never skipped: the replica keeps what it had, and while there is no origin that it believes it is frozen, and grows
 // old. Run is called once.
 func (r *Replica) Run(ctx context.Context) error {
-	r.open()
+	kept := r.open()
 	var keeping sync.WaitGroup
 	defer keeping.Wait()
-	keeping.Go(func() { r.keepLocal(ctx) })
+	keeping.Go(func() { r.keepLocal(ctx, kept) })
 	for i := 0; ctx.Err() == nil; {
 		if wait := time.Until(r.turns[i].again); wait > 0 {
 			pause(ctx, wait)

@@ -22,19 +22,19 @@ const (
 	localSource     = "local"  // the name that answers have for it
 )
 
-// open begins with the local checkpoint, if there is one that verifies. What it holds is EXPIRED until something is proven.
-func (r *Replica) open() {
+// open begins with the local checkpoint, if there is one that verifies, and returns where that is. What it holds is EXPIRED
+// until something is proven.
+func (r *Replica) open() Position {
 	if r.local == "" {
-		return
+		return Position{}
 	}
 	f, former, err := r.readLocal()
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return
-	case err != nil:
-		r.metrics.checkpointsRefused.WithLabelValues(localSource).Inc()
-		r.logger.Error("the local checkpoint is refused", slog.String("file", r.local), slog.Any("error", err))
-		return
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			r.metrics.checkpointsRefused.WithLabelValues(localSource).Inc()
+			r.logger.Error("the local checkpoint is refused", slog.String("file", r.local), slog.Any("error", err))
+		}
+		return Position{}
 	}
 	o := &Origin{Name: localSource}
 	r.restart(f, o)
@@ -45,6 +45,7 @@ func (r *Replica) open() {
 	r.publish(nil, reading())
 	r.metrics.checkpointsLoaded.WithLabelValues(localSource).Inc()
 	r.logger.Info("begins with the local checkpoint", slog.String("file", r.local), slog.Int64("revision", int64(f.position.Revision)))
+	return f.position
 }
 
 // readLocal reads the local checkpoint, and the proof beside it for what it is worth. Nobody signs the one, for it is this
@@ -78,27 +79,28 @@ func (r *Replica) readLocalProof(at Position) *proof {
 	return proven(&h, time.Now())
 }
 
-// keepLocal keeps the local checkpoint, until ctx ends, and once more then.
-func (r *Replica) keepLocal(ctx context.Context) {
+// keepLocal keeps the local checkpoint, which holds a position, until ctx ends, and once more then.
+func (r *Replica) keepLocal(ctx context.Context, kept Position) {
 	if r.local == "" {
 		return
 	}
-	k := localKeeper{replica: r, kept: r.state.Load().position}
-	var first <-chan struct{} // closed when there is anything to keep
-	if k.kept.Revision == 0 {
-		first = r.state.Load().changed
-	}
+	k := localKeeper{replica: r, kept: kept}
 	looks := time.NewTicker(localProofEvery)
 	defer looks.Stop()
 	for ctx.Err() == nil {
+		s := r.state.Load()
+		k.keep(s, false)
+		var first <-chan struct{} // closed when there is anything to keep
+		if s.snapshot == nil {
+			first = s.changed
+		}
 		select {
 		case <-looks.C:
 		case <-first:
-			first = nil
 		case <-ctx.Done():
 		}
-		k.keep(ctx.Err() != nil)
 	}
+	k.keep(r.state.Load(), true)
 }
 
 // localKeeper keeps the local checkpoint of a replica.
@@ -110,9 +112,9 @@ type localKeeper struct {
 	proven  *proof
 }
 
-// keep writes what is due: all that is not kept if it is the last time.
-func (k *localKeeper) keep(last bool) {
-	r, s := k.replica, k.replica.state.Load()
+// keep writes what is due of the state: all of it if it is the last time.
+func (k *localKeeper) keep(s *state, last bool) {
+	r := k.replica
 	if s.snapshot == nil {
 		return
 	}
