@@ -77,6 +77,11 @@ var goodMessages = map[string]string{
 	"ListEntriesRequest": `from_revision: 2`,
 	"GetEntryRequest":    `revision: 1`,
 
+	"TailRequest":            `domain: "teishi" after { epoch: 1 revision: 2 }`,
+	"ReportRequest":          `domain: "teishi" id: "decision-0" version: "v1"`,
+	"ForgetReplicaRequest":   `id: "decision-0"`,
+	"WaitForRevisionRequest": `revision: 2 epoch: 1 timeout { seconds: 600 }`,
+
 	"ScenarioFile": `scenarios { name: "n" check {} expect {} }`,
 	"Scenario":     `name: "MIC halts" source: "Press release" check { organization: "jp-mic" } expect { outcome: OUTCOME_DENIED }`,
 	"Expectation":  `outcome: OUTCOME_DENIED reason: REASON_SUSPENDED`,

@@ -146,9 +146,9 @@ func typeRules(inside string, rules protoreflect.Message) []string {
 		switch {
 		case isNested && nested.Descriptor().Name() == "FieldRules":
 			names = append(names, fieldRules(inside+string(fd.Name())+".", nested.Interface().(*validate.FieldRules))...)
-		case inside == "timestamp." && fd.Name() == "lte": // reported together with gte
-		case inside == "timestamp." && fd.Name() == "gte":
-			names = append(names, "timestamp.gte_lte")
+		case (inside == "timestamp." || inside == "duration.") && fd.Name() == "lte": // reported together with gte
+		case (inside == "timestamp." || inside == "duration.") && fd.Name() == "gte":
+			names = append(names, inside+"gte_lte")
 		default:
 			names = append(names, inside+string(fd.Name()))
 		}

@@ -21,9 +21,9 @@ const (
 		Directive.authority GetAppRequest.id GetAttributeRequest.id GetDirectiveRequest.id GetOrganizationRequest.id
 		GetVendorRequest.id GrantExemptionRequest.directive GrantExemptionRequest.ground Ground.id
 		LiftDirectiveRequest.directive ListReleasesRequest.directive Obligation.id Organization.id Ownership.vendor Provision.id Release.id
-		ReopenConcernRequest.directive ReopenConcernRequest.concern ResolveConcernRequest.directive
+		ReopenConcernRequest.directive ReopenConcernRequest.concern ReportRequest.domain ResolveConcernRequest.directive
 		ResolveConcernRequest.concern RevokeReleaseRequest.directive RevokeReleaseRequest.release Statement.directive
-		Statement.id Vendor.id VendorPeriod.vendor WithdrawDirectiveRequest.directive`
+		Statement.id TailRequest.domain Vendor.id VendorPeriod.vendor WithdrawDirectiveRequest.directive`
 	optionalSlugFields = `
 		GrantExemptionRequest.release GrantExemptionRequest.instrument LiftDirectiveRequest.release
 		LiftDirectiveRequest.instrument ListDirectivesRequest.authority ListOrganizationsRequest.under Organization.kind
@@ -116,7 +116,12 @@ var badValues = []badValue{
 	{"enum.not_in", closedEnumFields, "", []string{"0"}},
 	{"int32.gte", pageFields, "", []string{"-1"}},
 	{"int64.gte", "AdoptedFrom.revision ListEntriesRequest.from_revision", "", []string{"-1"}},
-	{"int64.gt", "GetEntryRequest.revision", "", []string{"0", "-1"}},
+	{"int64.gt", "GetEntryRequest.revision WaitForRevisionRequest.revision", "", []string{"0", "-1"}},
+	{"int64.gte", "WaitForRevisionRequest.epoch", "", []string{"-1"}},
+	{"duration.gte_lte", "WaitForRevisionRequest.timeout", "", []string{"{seconds: -1}", "{nanos: -1}", "{seconds: 600 nanos: 1}"}},
+	{"string.pattern", "ReportRequest.id ForgetReplicaRequest.id", "", quoted("", "a b", "é", `\n`, long(129))},
+	{"string.max_len", "ReportRequest.version", "", quoted(long(129))},
+	{"bytes.max_len", "ReportRequest.state_hash", "", quoted(long(33))},
 
 	{"required", writeRequests("reason", "ImportRequest"), "", quoted("")},
 	{"string.max_bytes", writeRequests("reason"), "", quoted(long(1025), strings.Repeat("停", 342))},
