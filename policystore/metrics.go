@@ -121,3 +121,15 @@ func (m *Metrics) poisoned(name string, err error) {
 		m.forks.WithLabelValues(name).Inc()
 	}
 }
+
+// Published counts entries that were published, or found to be.
+func (m *Metrics) Published(entries int) { m.published.Add(float64(entries)) }
+
+// PublishLag notes how many entries of the record are not published, as last known.
+func (m *Metrics) PublishLag(entries int64) { m.publishLag.Set(float64(entries)) }
+
+// PublishTrouble counts an attempt to publish that failed.
+func (m *Metrics) PublishTrouble(sort Trouble) { m.publishErrors.WithLabelValues(string(sort)).Inc() }
+
+// PublishHappened counts what publishing met, of a closed set.
+func (m *Metrics) PublishHappened(what string) { m.publishEvents.WithLabelValues(what).Inc() }

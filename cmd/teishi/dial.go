@@ -28,8 +28,15 @@ func (f *serverFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.timeout, "timeout", "10s", "wait at most this `DURATION` for the answer")
 }
 
-// ask calls f with a client of the server. What f returns is told with what to do about it.
+// ask calls f with a client of the server's decisions. What f returns is told with what to do about it.
 func (f *serverFlags) ask(ctx context.Context, timeout time.Duration, call func(context.Context, teishiv1.DecisionServiceClient) error) error {
+	return f.reach(ctx, timeout, func(ctx context.Context, c *grpc.ClientConn) error {
+		return call(ctx, teishiv1.NewDecisionServiceClient(c))
+	})
+}
+
+// reach calls f with a connection to the server. What f returns is told with what to do about it.
+func (f *serverFlags) reach(ctx context.Context, timeout time.Duration, call func(context.Context, *grpc.ClientConn) error) error {
 	connection, err := grpc.NewClient(f.address, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)))
 	if err != nil {
@@ -38,7 +45,7 @@ func (f *serverFlags) ask(ctx context.Context, timeout time.Duration, call func(
 	defer connection.Close()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	return f.explain(call(ctx, teishiv1.NewDecisionServiceClient(connection)))
+	return f.explain(call(ctx, connection))
 }
 
 // explain says of an error of a call what to do next.

@@ -23,6 +23,7 @@ func (p *program) environment(flags *pflag.FlagSet) error {
 		if f.Changed || value == "" || unsettable(f) {
 			return
 		}
+		p.byEnvironment[f.Name] = true
 		err := flags.Set(f.Name, value)
 		if err != nil && f.Value.Type() == "bool" { // one of those that come with completion
 			err = noBoolean(value)

@@ -26,7 +26,7 @@ func (p *program) surface(c *cobra.Command) {
 			p.surface(sub)
 		}
 	}
-	if !c.Runnable() || c.HasSubCommands() {
+	if !c.Runnable() || c.Annotations[onlyHolds] != "" {
 		return
 	}
 	fmt.Fprintf(p.stdout, "\n%s\n  %s\n", c.UseLine(), c.Short)

@@ -24,11 +24,13 @@ type program struct {
 	getenv func(string) string
 	stdout io.Writer
 	stderr io.Writer
+
+	byEnvironment map[string]bool // the flags that were given by their variables
 }
 
 // run does what the arguments say, until it is done or ctx ends, and returns the exit code.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	p := &program{getenv: getenv, stdout: stdout, stderr: stderr}
+	p := &program{getenv: getenv, stdout: stdout, stderr: stderr, byEnvironment: make(map[string]bool)}
 	root := p.root()
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -63,7 +65,8 @@ Exit codes: 0 done, 1 error; of check: 0 ALLOWED, 2 DENIED, 3 INDETERMINATE, 1 n
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return p.environment(c.Flags()) },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = false
-	root.AddCommand(p.serveCommand(), p.checkCommand(), p.listCommand(), p.testCommand(), p.logCommand(), p.versionCommand())
+	root.AddCommand(p.serveCommand(), p.checkCommand(), p.listCommand(), p.waitCommand(), p.fleetCommand(), p.testCommand(),
+		p.logCommand(), p.migrateCommand(), p.storeCommand(), p.redisCommand(), p.keyCommand(), p.versionCommand())
 	root.InitDefaultCompletionCmd()
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w\nsee: %s -h", err, c.CommandPath())
@@ -76,13 +79,19 @@ Exit codes: 0 done, 1 error; of check: 0 ALLOWED, 2 DENIED, 3 INDETERMINATE, 1 n
 	return root
 }
 
+// onlyHolds marks a command that does nothing but hold others.
+const onlyHolds = "holds"
+
 // group makes a command that only holds others refuse what is none of them, as the program itself does.
 func group(c *cobra.Command) {
 	if !c.HasSubCommands() {
 		return
 	}
 	c.SuggestionsMinimumDistance = 2
-	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	if c.RunE == nil {
+		c.Annotations = map[string]string{onlyHolds: "others"}
+		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	}
 	c.Args = func(c *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return nil

@@ -136,15 +136,20 @@ func directoriesOfYAML(files fs.FS, root string) ([]string, error) {
 
 // runWorld loads a world as serve --example does, into a record of its own, and asks all it has to ask.
 func (p *program) runWorld(ctx context.Context, w *world) (results []result, err error) {
-	r, closeRecord, err := openTemporary(ctx, "teishi", slog.New(slog.DiscardHandler))
+	c := serveConfig{domain: "teishi", store: &storeSetting{kind: "sqlite", domain: "teishi"}, logger: slog.New(slog.DiscardHandler)}
+	n, err := c.newNode(ctx, "test", nil)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, closeRecord()) }()
-	if err := r.load(ctx, w); err != nil {
+	defer func() { err = errors.Join(err, n.close()) }()
+	n.start()
+	if err := n.ready(ctx); err != nil {
 		return nil, err
 	}
-	server := r.server()
+	if err := n.load(ctx, w); err != nil {
+		return nil, err
+	}
+	server := n.server()
 	for _, s := range w.scenarios {
 		results = append(results, runScenario(ctx, server, w.name, s))
 	}

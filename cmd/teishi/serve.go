@@ -14,23 +14,39 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/teishi-dev/teishi/examples"
+	"github.com/teishi-dev/teishi/policystore"
+	"github.com/teishi-dev/teishi/policystore/redis"
 )
 
 // serveFlags are the settings of serve as they are given.
 type serveFlags struct {
-	store, example, domain string
-	listen                 string
-	insecure               boolean
-	lameDuck, grace        string
-	logLevel, logFormat    string
+	store               storeFlags
+	redis               redisFlags
+	publish, follow     string
+	example             string
+	id                  string
+	listen, metrics     string
+	insecure            boolean
+	local               string
+	staleFor, skew      string
+	signKey, trustKeys  string
+	lameDuck, grace     string
+	logLevel, logFormat string
 }
 
 // serveConfig is what they mean.
 type serveConfig struct {
-	file            string // of the record; empty for a temporary one
-	example         string // empty for none
 	domain          string
-	listen          string
+	store           *storeSetting   // of an authority; nil for a decision point
+	publish         *redis.Config   // nil publishes nothing
+	follow          []originSetting // of a decision point
+	example         string          // empty for none
+	id              string          // empty for the host's name
+	listen, metrics string
+	local           string
+	staleFor, skew  time.Duration
+	signer          *policystore.Signer
+	trust           *trustSetting // nil asks for no signatures
 	lameDuck, grace time.Duration
 	logger          *slog.Logger
 }
@@ -39,75 +55,121 @@ func (p *program) serveCommand() *cobra.Command {
 	f := serveFlags{}
 	c := &cobra.Command{
 		Use:   "serve",
-		Short: "Keep a record and answer from it, over gRPC",
-		Long: `Keep a record in one file and answer from it, over gRPC, until told to stop by SIGTERM or SIGINT.
+		Short: "Answer questions over gRPC: as an authority that keeps a record, or as a decision point that follows one",
+		Long: `Answer questions over gRPC, until told to stop by SIGTERM or SIGINT.
+
+With --store it is an authority: it keeps the record, takes writes, and with --redis publishes what is written. With --follow
+it is a decision point: it follows the record by the first of the sources that delivers, and needs no credential of it.
 
 There is no authentication yet: everybody who can reach the address may ask, and may write.`,
 		Example: `  teishi serve --example line-2021
-  teishi serve --store sqlite:/var/lib/teishi/teishi.db`,
+  teishi serve --store sqlite:/var/lib/teishi/teishi.db
+  TEISHI_STORE=postgres://teishi:PASSWORD@db/teishi teishi serve --redis redis://cache:6379
+  teishi serve --follow redis://cache:6379,grpc://authority:50051 --local-checkpoint /var/cache/teishi/policy`,
 		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			config, err := p.serveConfig(f)
+			config, err := p.serveConfig(&f)
 			if err != nil {
 				return err
 			}
 			return p.serve(c.Context(), config)
 		},
 	}
-	flags := c.Flags()
-	flags.SortFlags = false
-	flags.StringVar(&f.store, "store", "", "the record: `sqlite:FILE`; made if there is none (default a file in the user's data directory; with --example a temporary one)")
-	flags.StringVar(&f.example, "example", "", "load the example `NAME` into a new record: "+strings.Join(examples.Names(), ", "))
-	flags.StringVar(&f.domain, "domain", "teishi", "the `NAME` of the record, fixed when it is made")
-	flags.StringVar(&f.listen, "listen", "127.0.0.1:50051", "listen on `HOST:PORT`; port 0 for a free one")
-	f.insecure.register(flags, "insecure", "listen on an address that others can reach, although they may then write")
-	flags.StringVar(&f.lameDuck, "lame-duck", "1s", "when told to stop, go on answering for this `DURATION` while health says NOT_SERVING")
-	flags.StringVar(&f.grace, "grace", "10s", "then wait at most this `DURATION` for what is being answered")
-	flags.StringVar(&f.logLevel, "log-level", "info", "log from this `LEVEL` on: debug, info, warn or error")
-	flags.StringVar(&f.logFormat, "log-format", "text", "log as `FORMAT`: text or json")
+	p.serveFlags(c, &f)
 	completeFrom(c, "example", examples.Names()...)
 	completeFrom(c, "log-level", "debug", "info", "warn", "error")
 	completeFrom(c, "log-format", "text", "json")
 	return c
 }
 
+func (p *program) serveFlags(c *cobra.Command, f *serveFlags) {
+	flags := c.Flags()
+	flags.SortFlags = false
+	f.store.register(flags, "default a file in the user's data directory; with --example a temporary one")
+	flags.StringVar(&f.publish, "redis", "", "as an authority, publish to this Redis: `redis://HOST:PORT`, rediss:// for TLS, redis+sentinel://HOST:PORT,HOST:PORT/MASTER")
+	flags.StringVar(&f.follow, "follow", "", "be a decision point that follows the first of these that delivers: `URLS` of Redis as with --redis and of authorities, grpc://HOST:PORT, joined by commas")
+	f.redis.register(flags)
+	flags.StringVar(&f.example, "example", "", "load the example `NAME` into a new record: "+strings.Join(examples.Names(), ", "))
+	flags.StringVar(&f.id, "id", "", "be known by this `NAME` in the fleet, the same after a restart (default the host's name, with the port unless it is 50051)")
+	flags.StringVar(&f.listen, "listen", "127.0.0.1:50051", "listen on `HOST:PORT`; port 0 for a free one")
+	flags.StringVar(&f.metrics, "metrics-listen", "", "serve metrics for Prometheus at http://`HOST:PORT`/metrics (default: nowhere)")
+	f.insecure.register(flags, "insecure", "listen on an address that others can reach, although they may then write")
+	flags.StringVar(&f.local, "local-checkpoint", "", "keep what is known in this `FILE`, for a start with nothing reachable (default: nowhere)")
+	flags.StringVar(&f.staleFor, "serve-stale-for", "24h", "permit nothing any more once policy has not been proven for this `DURATION`; until then what an app's on_stale says")
+	flags.StringVar(&f.skew, "max-clock-skew", "10s", "believe no proof whose time is off the clock by more than this `DURATION`")
+	flags.StringVar(&f.signKey, "sign-key", "", "as an authority, sign what is written and proven with the private key in this `FILE`, as teishi key new makes it")
+	flags.StringVar(&f.trustKeys, "trust-keys", "", "believe only what is signed by a key in this `FILE`, which is read again when it changes: lines of a key, and its first and last revision if it has any")
+	flags.StringVar(&f.lameDuck, "lame-duck", "1s", "when told to stop, go on answering for this `DURATION` while health says NOT_SERVING")
+	flags.StringVar(&f.grace, "grace", "10s", "then wait at most this `DURATION` for what is being answered")
+	flags.StringVar(&f.logLevel, "log-level", "info", "log from this `LEVEL` on: debug, info, warn or error")
+	flags.StringVar(&f.logFormat, "log-format", "text", "log as `FORMAT`: text or json")
+}
+
 // serveConfig judges all settings and tells everything that is wrong with them.
-func (p *program) serveConfig(f serveFlags) (serveConfig, error) {
-	c := serveConfig{example: f.example, domain: f.domain, listen: f.listen}
+func (p *program) serveConfig(f *serveFlags) (serveConfig, error) {
+	c := serveConfig{domain: f.store.domain, example: f.example, id: f.id, listen: f.listen, metrics: f.metrics, local: f.local}
 	var wrong faults
 	var err error
-	c.file, err = p.recordFile(f)
-	wrong.add("store", err)
-	wrong.add("example", checkExample(f.example))
-	wrong.add("domain", checkSlug(f.domain))
-	wrong.add("listen", checkListen(f.listen, f.insecure.on))
-	wrong.add("insecure", f.insecure.wrong)
-	c.lameDuck, err = duration(f.lameDuck)
-	wrong.add("lame-duck", err)
-	c.grace, err = duration(f.grace)
-	wrong.add("grace", err)
 	level, known := logLevels[f.logLevel]
 	if !known {
 		wrong.add("log-level", fmt.Errorf("%q is none of debug, info, warn, error", f.logLevel))
 	}
 	c.logger, err = newLogger(p.stderr, level, f.logFormat)
 	wrong.add("log-format", err)
+	p.role(f, &c, &wrong)
+	wrong.add("example", checkExample(f.example))
+	wrong.add("domain", checkSlug(f.store.domain))
+	wrong.add("id", checkID(f.id))
+	wrong.add("listen", checkListen(f.listen, f.insecure.on))
+	wrong.add("metrics-listen", checkMetrics(f.metrics, f.insecure.on))
+	wrong.add("insecure", f.insecure.wrong)
+	for _, d := range []struct {
+		flag, text string
+		to         *time.Duration
+	}{{"serve-stale-for", f.staleFor, &c.staleFor}, {"max-clock-skew", f.skew, &c.skew}, {"lame-duck", f.lameDuck, &c.lameDuck}, {"grace", f.grace, &c.grace}} {
+		*d.to, err = duration(d.text)
+		wrong.add(d.flag, err)
+	}
+	c.signer, err = readSigner(f.signKey)
+	wrong.add("sign-key", err)
+	c.trust, err = readTrust(f.trustKeys)
+	wrong.add("trust-keys", err)
 	return c, wrong.err("teishi serve")
 }
 
-// recordFile is the file that the record shall be in, or empty for a temporary one.
-func (p *program) recordFile(f serveFlags) (string, error) {
-	store := f.store
-	if store == "" && f.example != "" {
-		return "", nil
-	}
-	if store == "" {
-		var err error
-		if store, err = p.defaultStore(); err != nil {
-			return "", err
+// role judges the settings that make an authority or a decision point.
+func (p *program) role(f *serveFlags, c *serveConfig, wrong *faults) {
+	var err error
+	if f.follow != "" {
+		c.follow, err = p.origins(f.follow, &f.redis, f.store.domain, c.logger)
+		wrong.add("follow", err)
+		for flag, value := range map[string]string{"store": f.store.store, "redis": f.publish, "example": f.example, "sign-key": f.signKey} {
+			if value != "" {
+				wrong.add(flag, errors.New("it is for an authority, and --follow makes a decision point"))
+			}
 		}
+		return
 	}
-	return storeFile(store)
+	c.store, err = p.storeSetting(&f.store, f.example != "")
+	wrong.add("store", err)
+	if f.publish != "" {
+		c.publish, err = p.redisConfig("redis", f.publish, &f.redis, f.store.domain, c.logger)
+		wrong.add("redis", err)
+	}
+}
+
+func checkID(id string) error {
+	if len(id) > 128 || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return fmt.Errorf("%q is not at most 128 characters of printable ASCII without space", id)
+	}
+	return nil
+}
+
+func checkMetrics(listen string, insecure bool) error {
+	if listen == "" {
+		return nil
+	}
+	return checkListen(listen, insecure)
 }
 
 func checkExample(name string) error {

@@ -10,71 +10,111 @@ import (
 
 	"github.com/teishi-dev/teishi/examples"
 	"github.com/teishi-dev/teishi/policystore"
-	"github.com/teishi-dev/teishi/service"
 )
 
-// serve answers from the record until ctx ends, then drains.
+// serve answers until ctx ends, then drains. It listens before there is anything to answer from: whoever looks after the
+// process sees that it lives, and by its health that it is not ready.
 func (p *program) serve(ctx context.Context, c serveConfig) (err error) {
-	r, closeRecord, err := c.open(ctx)
+	listener, err := listen("listen", c.listen)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeRecord()) }()
-	question, err := c.loadExample(ctx, r)
+	registry := newRegistry()
+	measuring, err := serveMetrics(c.metrics, registry)
 	if err != nil {
-		return err
-	}
-	listener, err := listen(c.listen)
-	if err != nil {
-		return err
-	}
-	if err := p.announce(ctx, c, r, listener.Addr(), question); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	var settling sync.WaitGroup
-	settling.Go(p.settle) // beside the first answers
-	defer settling.Wait()
-	return serveUntil(ctx, r.server(), listener, c)
+	defer func() { err = errors.Join(err, measuring.close()) }()
+	n, err := c.newNode(ctx, nodeID(c.id, listener.Addr()), registry)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer func() { err = errors.Join(err, n.close()) }()
+	n.start()
+	return p.serveUntil(ctx, n, listener, c)
 }
 
-func listen(address string) (net.Listener, error) {
+func listen(flag, address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if failed, ok := errors.AsType[*net.OpError](err); ok {
 		err = failed.Err // the rest of it says the address again
 	}
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w; choose another address with --listen", address, err)
+		return nil, fmt.Errorf("listen on %s: %w; choose another address with --%s", address, err, flag)
 	}
 	return l, nil
 }
 
 // serveUntil answers calls to the listener until ctx ends, then drains.
-func serveUntil(ctx context.Context, server *service.Server, listener net.Listener, c serveConfig) error {
+func (p *program) serveUntil(ctx context.Context, n *node, listener net.Listener, c serveConfig) (err error) {
+	server := n.server()
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-		server.Drain(c.lameDuck, c.grace)
-		return <-failed
+	ready, cancel := context.WithCancel(ctx)
+	began := make(chan error, 1)
+	go func() { began <- p.beginServing(ready, c, n, listener.Addr()) }()
+	var settling sync.WaitGroup
+	defer settling.Wait()
+	defer cancel()
+	for {
+		select {
+		case err := <-failed:
+			cancel()
+			<-began
+			return err
+		case err := <-began:
+			if began = nil; err != nil && ctx.Err() == nil {
+				server.Drain(0, c.grace)
+				return errors.Join(err, <-failed)
+			}
+			settling.Go(p.settle) // beside the first answers
+		case <-ctx.Done():
+			server.Drain(c.lameDuck, c.grace)
+			if began != nil {
+				<-began
+			}
+			return <-failed
+		}
 	}
 }
 
-// open opens the record that the settings name.
-func (c *serveConfig) open(ctx context.Context) (*record, func() error, error) {
-	if c.file == "" {
-		return openTemporary(ctx, c.domain, c.logger)
+// beginServing waits until there is something to answer from, loads the example if there is one, and announces it.
+func (p *program) beginServing(ctx context.Context, c serveConfig, n *node, address net.Addr) error {
+	if n.record == nil {
+		if err := n.replica.WaitServing(ctx); err != nil {
+			return err
+		}
+	} else if err := n.ready(ctx); err != nil {
+		return err
 	}
-	r, err := openRecord(ctx, c.file, c.domain, c.logger)
+	question, err := c.loadExample(ctx, n)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	return r, r.Close, nil
+	return p.announce(ctx, c, n, address, question)
+}
+
+// ready waits until the policy of an authority is FRESH. A file that does not verify is not served; a database that does not
+// is for its operators to mend, while the process says what is wrong.
+func (n *node) ready(ctx context.Context) error {
+	for {
+		changed := n.replica.Changed()
+		err := n.replica.WaitReady(ctx)
+		if err == nil {
+			return n.settled(ctx)
+		}
+		if ctx.Err() != nil || n.begin == nil {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+	}
 }
 
 // loadExample loads the example that the settings name and returns its first question.
-func (c *serveConfig) loadExample(ctx context.Context, r *record) (*scenario, error) {
+func (c *serveConfig) loadExample(ctx context.Context, n *node) (*scenario, error) {
 	if c.example == "" {
 		return nil, nil
 	}
@@ -82,10 +122,10 @@ func (c *serveConfig) loadExample(ctx context.Context, r *record) (*scenario, er
 	if err != nil {
 		return nil, err
 	}
-	err = r.load(ctx, w)
+	err = n.load(ctx, w)
 	if errors.Is(err, policystore.ErrNotEmpty) {
-		return nil, fmt.Errorf("load the example %s into %s: %w; serve it without --example, or name a file that is not there yet with --store",
-			c.example, r.log.Path(), err)
+		return nil, fmt.Errorf("load the example %s into %s: %w; serve it without --example, or name a record that is not there yet with --store",
+			c.example, n.source, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("load the example %s: %w", c.example, err)
@@ -94,16 +134,19 @@ func (c *serveConfig) loadExample(ctx context.Context, r *record) (*scenario, er
 }
 
 // announce says in one line what is served, from where, and what to try.
-func (p *program) announce(ctx context.Context, c serveConfig, r *record, address net.Addr, question *scenario) error {
-	view, err := r.replica.View(ctx, policystore.Demand{})
+func (p *program) announce(ctx context.Context, c serveConfig, n *node, address net.Addr, question *scenario) error {
+	view, err := n.replica.View(ctx, policystore.Demand{})
 	if err != nil {
 		return err
 	}
-	what, where := "the record "+c.domain, r.log.Path()
-	if c.example != "" {
+	what, where := "the record "+c.domain, n.source
+	switch {
+	case c.store == nil:
+		what = "decisions of the record " + c.domain
+	case c.example != "":
 		what = "the example " + c.example
 	}
-	if c.file == "" {
+	if c.store != nil && c.store.temporary() {
 		where += " (temporary: removed at the end; keep one with --store)"
 	}
 	try := fmt.Sprintf("grpcurl -plaintext %s list", address)

@@ -1,29 +1,112 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/url"
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"github.com/teishi-dev/teishi/policystore"
+	"github.com/teishi-dev/teishi/policystore/postgres"
+	"github.com/teishi-dev/teishi/policystore/sqlite"
 )
 
-// storeFile returns the file of a store as --store names it: sqlite:FILE.
-func storeFile(store string) (string, error) {
-	file, ok := strings.CutPrefix(store, "sqlite:")
-	if !ok || file == "" {
-		return "", fmt.Errorf("%q names no store; say sqlite:FILE", store)
-	}
-	return file, nil
+// store is a record with all that an authority needs of it.
+type store interface {
+	policystore.Log
+	policystore.Archive
+	policystore.Roll
+	Close() error
 }
 
-// defaultStore is the store in the user's data directory, or an error if there is none.
-func (p *program) defaultStore() (string, error) {
+// storeSetting is which record is meant.
+type storeSetting struct {
+	kind     string           // sqlite or postgres: the name that answers have for it
+	file     string           // of SQLite; empty for a temporary one
+	postgres *postgres.Config // of PostgreSQL
+	domain   string
+}
+
+// storeSetting returns which record the flags mean: without --store a temporary one, or the one in the user's data directory.
+func (p *program) storeSetting(f *storeFlags, temporary bool) (*storeSetting, error) {
+	s := &storeSetting{kind: "sqlite", domain: f.domain}
+	switch {
+	case f.store == "" && temporary:
+		return s, nil
+	case f.store == "":
+		var err error
+		s.file, err = p.defaultFile()
+		return s, err
+	case strings.HasPrefix(f.store, "postgres://"), strings.HasPrefix(f.store, "postgresql://"):
+		if err := p.checkSecret("store", f.store, "--store-password-file"); err != nil {
+			return nil, err
+		}
+		s.kind = "postgres"
+		s.postgres = &postgres.Config{DSN: f.store, PasswordFile: f.passwordFile, Domain: f.domain}
+		log, err := postgres.New(*s.postgres)
+		if err != nil {
+			return nil, err
+		}
+		return s, log.Close()
+	}
+	file, ok := strings.CutPrefix(f.store, "sqlite:")
+	if !ok || file == "" {
+		return nil, fmt.Errorf("%q names no store; say sqlite:FILE, or postgres://USER@HOST/DATABASE", f.store)
+	}
+	s.file = file
+	return s, nil
+}
+
+// open opens the record, in whose name the head is proven. One in PostgreSQL may not be reachable yet.
+func (s *storeSetting) open(ctx context.Context, authority string, readOnly bool, logger *slog.Logger) (store, error) {
+	if s.postgres == nil {
+		return sqlite.Open(ctx, sqlite.Config{Path: s.file, Domain: s.domain, Authority: authority, ReadOnly: readOnly, Logger: logger})
+	}
+	c := *s.postgres
+	c.Authority, c.Logger = authority, logger
+	return postgres.New(c)
+}
+
+// openChecked is open for a command that needs the record at once: it is refused if it is not at hand or not as it must be.
+func (s *storeSetting) openChecked(ctx context.Context, command string, readOnly bool) (store, error) {
+	log, err := s.open(ctx, command, readOnly, nil)
+	if err != nil {
+		return nil, err
+	}
+	if c, ok := log.(checker); ok {
+		if err := c.Check(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("--store (TEISHI_STORE): %w", err), log.Close())
+		}
+	}
+	return log, nil
+}
+
+// temporary reports whether the record goes with the process.
+func (s *storeSetting) temporary() bool { return s.postgres == nil && s.file == "" }
+
+// where tells where the record is, without any secret.
+func (s *storeSetting) where() string {
+	if s.postgres == nil {
+		return s.file
+	}
+	u, err := url.Parse(s.postgres.DSN)
+	if err != nil {
+		return s.kind
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
+
+// defaultFile is the record in the user's data directory, or an error if there is none.
+func (p *program) defaultFile() (string, error) {
 	directory := p.dataDirectory()
 	if directory == "" {
 		return "", errors.New("there is no home directory to keep the record in; say sqlite:FILE")
 	}
-	return "sqlite:" + filepath.Join(directory, "teishi", "teishi.db"), nil
+	return filepath.Join(directory, "teishi", "teishi.db"), nil
 }
 
 // dataDirectory is where the system keeps what a user's programs keep.

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/teishi-dev/teishi/policystore"
+	"github.com/teishi-dev/teishi/policystore/redis"
+	"github.com/teishi-dev/teishi/policystore/remote"
+)
+
+// follow makes the node a decision point.
+func (n *node) follow(c *serveConfig) error {
+	var origins []policystore.Origin
+	for _, o := range c.follow {
+		origin, err := n.origin(&o, c.domain)
+		if err != nil {
+			return err
+		}
+		origin.Name = distinct(origins, origin.Name)
+		origins = append(origins, origin)
+	}
+	n.source = strings.Join(originNames(origins), ", ")
+	n.replicate(c, origins)
+	if len(n.reporters) == 0 {
+		n.logger.Warn("there is no way to an authority in --follow (TEISHI_FOLLOW): nothing can be proven of this decision point, and teishi wait does not wait for it")
+	}
+	if c.trust == nil && len(n.reporters) < len(origins) {
+		n.logger.Warn("Redis is trusted: without --trust-keys (TEISHI_TRUST_KEYS) what it holds is believed if it is consistent")
+	}
+	return nil
+}
+
+// origin opens one thing to follow.
+func (n *node) origin(o *originSetting, domain string) (policystore.Origin, error) {
+	if o.redis != nil {
+		source, err := redis.NewSource(*o.redis)
+		if err != nil {
+			return policystore.Origin{}, err
+		}
+		return policystore.Origin{Name: "redis", Source: source}, nil
+	}
+	authority, err := remote.New(remote.Config{URL: o.url, Domain: domain})
+	if err != nil {
+		return policystore.Origin{}, fmt.Errorf("--follow (TEISHI_FOLLOW): %s: %w", o.url, err)
+	}
+	n.closers = append(n.closers, authority.Close)
+	n.reporters = append(n.reporters, authority)
+	return policystore.Origin{Name: "grpc", Source: authority}, nil
+}
+
+// distinct makes the second of a kind kind-2.
+func distinct(origins []policystore.Origin, kind string) string {
+	count := 1
+	for _, o := range origins {
+		if o.Name == kind || strings.HasPrefix(o.Name, kind+"-") {
+			count++
+		}
+	}
+	if count == 1 {
+		return kind
+	}
+	return fmt.Sprintf("%s-%d", kind, count)
+}
+
+func originNames(origins []policystore.Origin) []string {
+	names := make([]string, len(origins))
+	for i, o := range origins {
+		names[i] = o.Name
+	}
+	return names
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/teishi-dev/teishi/policystore/redis"
+)
+
+func (p *program) redisCommand() *cobra.Command {
+	c := &cobra.Command{Use: "redis", Short: "Set up the Redis that carries a record to its replicas"}
+	c.AddCommand(p.aclCommand(), p.reseedCommand())
+	return c
+}
+
+func (p *program) aclCommand() *cobra.Command {
+	domain := ""
+	c := &cobra.Command{
+		Use:   "acl",
+		Short: "Print the ACL of the users that Redis and its Sentinels need, and no more",
+		Args:  arguments(0, 0),
+		RunE: func(*cobra.Command, []string) error {
+			var wrong faults
+			wrong.add("domain", checkSlug(domain))
+			if err := wrong.err("teishi redis acl"); err != nil {
+				return err
+			}
+			_, err := fmt.Fprint(p.stdout, redis.ACL(domain, nil))
+			return err
+		},
+	}
+	c.Flags().StringVar(&domain, "domain", "teishi", "the `NAME` of the record")
+	return c
+}
+
+func (p *program) reseedCommand() *cobra.Command {
+	f, r, address := storeFlags{}, redisFlags{}, ""
+	c := &cobra.Command{
+		Use:   "reseed",
+		Short: "Have Redis hold what the record does, whatever it holds now",
+		Long: `Have Redis hold what the record does, whatever it holds now. It is needed where Redis shows another history than the record and
+entries are not signed, so that nobody can tell which is right: authorities stop publishing then, and wait for this. Make
+sure first that it is the record that is right; if it lacks entries, teishi store repair brings them back.`,
+		Example: `  teishi redis reseed --store postgres://teishi@db/teishi --redis redis://cache:6379`,
+		Args:    arguments(0, 0),
+		RunE: func(c *cobra.Command, _ []string) error {
+			var others faults
+			if address == "" {
+				others.add("redis", errors.New("say which: redis://HOST:PORT"))
+			}
+			config, err := p.redisConfig("redis", address, &r, f.domain, nil)
+			if address != "" {
+				others.add("redis", err)
+			}
+			s, err := p.recordSetting("teishi redis reseed", &f, others...)
+			if err != nil {
+				return err
+			}
+			log, err := s.openChecked(c.Context(), "reseed", true)
+			if err != nil {
+				return err
+			}
+			publisher, err := redis.NewPublisher(redis.PublisherConfig{Config: *config, Record: log, Source: log})
+			if err == nil {
+				err = publisher.Reseed(c.Context())
+			}
+			if err := errors.Join(err, log.Close()); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(p.stdout, "Redis holds the record of %s again\n", s.where())
+			return err
+		},
+	}
+	c.Flags().SortFlags = false
+	f.register(c.Flags(), "default the file in the user's data directory")
+	c.Flags().StringVar(&address, "redis", "", "the Redis: `redis://HOST:PORT`, rediss:// for TLS, redis+sentinel://HOST:PORT,HOST:PORT/MASTER")
+	r.register(c.Flags())
+	return c
+}

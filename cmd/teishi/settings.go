@@ -1,0 +1,179 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/teishi-dev/teishi/policystore"
+	"github.com/teishi-dev/teishi/policystore/redis"
+)
+
+// storeFlags say which record is meant.
+type storeFlags struct{ store, passwordFile, domain string }
+
+func (f *storeFlags) register(flags *pflag.FlagSet, otherwise string) {
+	flags.StringVar(&f.store, "store", "", "the record: `sqlite:FILE`, made if there is none, or postgres://USER@HOST/DATABASE, made by teishi migrate ("+otherwise+")")
+	flags.StringVar(&f.passwordFile, "store-password-file", "", "read the password of the database from this `FILE`, anew for every connection")
+	flags.StringVar(&f.domain, "domain", "teishi", "the `NAME` of the record, fixed when it is made")
+}
+
+// redisFlags say how a Redis is reached, whichever it is.
+type redisFlags struct{ passwordFile, sentinelPasswordFile, ca, cert, key string }
+
+func (f *redisFlags) register(flags *pflag.FlagSet) {
+	flags.StringVar(&f.passwordFile, "redis-password-file", "", "read the password of Redis from this `FILE`, anew for every connection")
+	flags.StringVar(&f.sentinelPasswordFile, "redis-sentinel-password-file", "", "likewise that of the Sentinels")
+	flags.StringVar(&f.ca, "redis-ca", "", "believe the certificate of Redis if an authority in this `FILE` signed it (default those of the system)")
+	flags.StringVar(&f.cert, "redis-cert", "", "show Redis the certificate in this `FILE`")
+	flags.StringVar(&f.key, "redis-key", "", "the private key of that certificate, in this `FILE`")
+}
+
+// redisConfig returns how the Redis is reached that a flag names by its URL.
+func (p *program) redisConfig(flag, address string, f *redisFlags, domain string, logger *slog.Logger) (*redis.Config, error) {
+	if err := p.checkSecret(flag, address, "--redis-password-file"); err != nil {
+		return nil, err
+	}
+	c := &redis.Config{
+		URL:                  address,
+		PasswordFile:         f.passwordFile,
+		SentinelPasswordFile: f.sentinelPasswordFile,
+		CAFile:               f.ca,
+		CertFile:             f.cert,
+		KeyFile:              f.key,
+		Domain:               domain,
+		Logger:               logger,
+	}
+	_, err := redis.NewSource(*c)
+	return c, err
+}
+
+// checkSecret refuses a password that was given on the command line, where every process can read it.
+func (p *program) checkSecret(flag, address, file string) error {
+	u, err := url.Parse(address)
+	if err != nil || u.User == nil || p.byEnvironment[flag] {
+		return nil // what is no URL is told by whoever needs it
+	}
+	if _, secret := u.User.Password(); secret {
+		return fmt.Errorf("a password on the command line can be read by every process: put the URL into %s, or the password into a file and say %s", variable(flag), file)
+	}
+	return nil
+}
+
+// originSetting is one thing to follow.
+type originSetting struct {
+	url   string        // of an authority; empty for a Redis
+	redis *redis.Config // of a Redis
+}
+
+// origins returns what is to be followed, in order.
+func (p *program) origins(urls string, f *redisFlags, domain string, logger *slog.Logger) ([]originSetting, error) {
+	var all []originSetting
+	for _, address := range splitURLs(urls) {
+		switch scheme, _, _ := strings.Cut(address, "://"); scheme {
+		case "grpc":
+			all = append(all, originSetting{url: address})
+		case "redis", "rediss", "redis+sentinel", "rediss+sentinel":
+			c, err := p.redisConfig("follow", address, f, domain, logger)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, originSetting{redis: c})
+		default:
+			return nil, fmt.Errorf("%q is neither redis://… nor grpc://…", scheme)
+		}
+	}
+	return all, nil
+}
+
+// splitURLs splits a list at the commas before which a URL ends: one may have commas of its own.
+func splitURLs(list string) []string {
+	var urls []string
+	for part := range strings.SplitSeq(list, ",") {
+		if !strings.Contains(part, "://") && len(urls) > 0 {
+			urls[len(urls)-1] += "," + part
+			continue
+		}
+		urls = append(urls, strings.TrimSpace(part))
+	}
+	return urls
+}
+
+// readSigner reads the private key in a file; nil without one.
+func readSigner(file string) (*policystore.Signer, error) {
+	if file == "" {
+		return nil, nil
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().Perm()&0o007 != 0 {
+		return nil, fmt.Errorf("%s can be read by everybody on this machine (mode %o): chmod 600 it", file, info.Mode().Perm())
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := policystore.ParseSigner(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return signer, nil
+}
+
+// trustSetting is whose signatures count, and the file that says so.
+type trustSetting struct {
+	file string
+	keys *policystore.TrustedKeys
+	info fs.FileInfo // of the file as it was read
+}
+
+// readTrust reads the keys that a file trusts; nil without one.
+func readTrust(file string) (*trustSetting, error) {
+	if file == "" {
+		return nil, nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	keys, err := policystore.ParseTrustedKeys(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return &trustSetting{file, keys, info}, nil
+}
+
+// trusted are the keys of the setting, none if it is nil.
+func (t *trustSetting) trusted() *policystore.TrustedKeys {
+	if t == nil {
+		return nil
+	}
+	return t.keys
+}
+
+// reload reads the file again if it has changed, and reports whether it had. What cannot be read changes nothing.
+func (t *trustSetting) reload() (changed bool, err error) {
+	info, err := os.Stat(t.file)
+	if err != nil || info.ModTime().Equal(t.info.ModTime()) && info.Size() == t.info.Size() {
+		return false, err
+	}
+	again, err := readTrust(t.file)
+	if err != nil {
+		return false, err
+	}
+	t.info = again.info
+	t.keys.Replace(again.keys)
+	return true, nil
+}
