@@ -23,6 +23,8 @@ var (
 	// ErrRewound says that the record lacks entries that were acknowledged: it was restored to an earlier point, or its last
 	// entries were lost. Nothing is written until it is repaired, or rewound on purpose.
 	ErrRewound = errors.New("the record lacks entries that were acknowledged")
+	// ErrNotLooked is the doubt of a start, while it is not known yet what others hold of the record.
+	ErrNotLooked = errors.New("what others hold of the record is not known yet")
 	// ErrFull says that the store has no room. What it refused is almost surely not in the record; only its request id tells.
 	ErrFull = errors.New("the store is full")
 	// ErrClosed says that the log was closed.

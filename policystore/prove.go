@@ -104,7 +104,11 @@ func (a *Authority) Doubt(by string, err error) {
 		a.metrics.doubts.WithLabelValues(by).Set(0)
 	case err != nil:
 		if before == nil || before.Error() != err.Error() {
-			a.logger.Error("the record is in doubt: nothing is written and nothing proven", slog.String("by", by), slog.Any("error", err))
+			level := slog.LevelError
+			if errors.Is(err, ErrNotLooked) {
+				level = slog.LevelInfo
+			}
+			a.logger.Log(context.Background(), level, "the record is in doubt: nothing is written and nothing proven", slog.String("by", by), slog.Any("error", err))
 		}
 		if a.doubts.by == nil {
 			a.doubts.by = make(map[string]error)

@@ -56,11 +56,11 @@ func (n *node) publish(c *serveConfig, log store, authority *policystore.Authori
 		return nil
 	}
 	publisher, err := redis.NewPublisher(redis.PublisherConfig{
-		Config:   *c.publish,
-		Record:   log,
-		Source:   authority,
-		Trust:    c.trust.trusted(),
-		Doubt:    func(err error) { authority.Doubt("redis", err) },
+		Config: *c.publish,
+		Record: log,
+		Source: authority,
+		Trust:  c.trust.trusted(),
+		Doubt:  func(err error) { authority.Doubt("redis", err) },
 		Observer: redis.Observer{
 			Published: n.metrics.Published,
 			Lag:       n.metrics.PublishLag,
@@ -71,15 +71,13 @@ func (n *node) publish(c *serveConfig, log store, authority *policystore.Authori
 	if err != nil {
 		return err
 	}
-	authority.Doubt("redis", errNotLooked)
+	authority.Doubt("redis", policystore.ErrNotLooked)
 	n.loops = append(n.loops, publisher.Run)
 	if c.trust == nil {
 		n.logger.Warn("Redis is trusted: without --trust-keys (TEISHI_TRUST_KEYS) what it holds is believed if it is consistent")
 	}
 	return nil
 }
-
-var errNotLooked = errors.New("what Redis holds is not known yet")
 
 // A checker is a store whose server may not be there yet, or not as it must be.
 type checker interface{ Check(context.Context) error }
@@ -123,7 +121,7 @@ func (n *node) bearOnce(ctx context.Context, log store, signer *policystore.Sign
 func (n *node) settled(ctx context.Context) error {
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
-	for errors.Is(n.record.Authority.Doubted(), errNotLooked) {
+	for errors.Is(n.record.Authority.Doubted(), policystore.ErrNotLooked) {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
