@@ -29,6 +29,7 @@ const (
 	api    = module + "/api/"
 	engine = module + "/policy"
 	store  = module + "/policystore"
+	points = store + "/failpoint"
 	sqlite = store + "/sqlite"
 )
 
@@ -37,25 +38,31 @@ var rooms = map[string]room{
 	api + "teishi/v1":    {may: []string{"google.golang.org/", "buf.build/"}},
 	engine:               {never: []string{"context", "database/", "io", "log/", "net", "net/http", "os/"}},
 	engine + "/workload": {may: []string{engine}},
+	points:               {},
 	store: {
-		may:   []string{engine, api, "google.golang.org/protobuf/", "github.com/klauspost/compress/", "github.com/prometheus/"},
+		may:   []string{engine, points, api, "google.golang.org/protobuf/", "github.com/klauspost/compress/", "github.com/prometheus/"},
 		never: drivers,
 	},
 	store + "/storetest": {
 		may:   []string{store, engine, api, "google.golang.org/protobuf/", "github.com/google/go-cmp/"},
 		never: drivers,
 	},
-	sqlite: {may: []string{store, engine, "modernc.org/", "golang.org/x/sys/"}},
+	sqlite:            {may: []string{store, engine, "modernc.org/", "golang.org/x/sys/"}},
+	store + "/redis":  {may: []string{store, points, engine, "github.com/redis/"}},
+	store + "/remote": {may: []string{store, engine, api, "google.golang.org/"}, never: drivers},
 	module + "/service": {
-		may:   []string{store, engine, api, "google.golang.org/", "buf.build/", "github.com/grpc-ecosystem/", "golang.org/x/"},
+		may:   []string{store, points, engine, api, "google.golang.org/", "buf.build/", "github.com/grpc-ecosystem/", "golang.org/x/"},
 		never: append([]string{"os/"}, drivers...),
 	},
-	module + "/examples": {},
+	module + "/examples":         {},
+	module + "/examples/cluster": {may: []string{module + "/cluster", store + "/redis", "golang.org/x/sync/"}, never: drivers},
+	module + "/cluster":          {may: []string{"google.golang.org/grpc/", "golang.org/x/sys/"}, never: drivers},
 	module + "/cmd/teishi": {
-		may:   []string{module + "/", "google.golang.org/", "buf.build/", "go.yaml.in/", "golang.org/x/", "github.com/spf13/"},
+		may:   []string{module + "/", "google.golang.org/", "buf.build/", "go.yaml.in/", "golang.org/x/", "github.com/spf13/", "github.com/prometheus/"},
 		never: drivers,
 	},
-	module + "/bench": {may: []string{module + "/", "google.golang.org/", "golang.org/x/"}, never: drivers},
+	module + "/faults": {},
+	module + "/bench":  {may: []string{module + "/", "google.golang.org/", "golang.org/x/"}, never: drivers},
 }
 
 // listed is what go list says of a package.

@@ -101,17 +101,31 @@ func (a *Authority) Write(ctx context.Context, w Write) (Entry, error) {
 		return Entry{}, ctx.Err()
 	}
 	defer func() { <-a.turn }()
+	var found error // the last time
 	for range writeTries {
 		e, err := a.try(ctx, w)
 		if !errors.Is(err, ErrConflict) {
 			return e, err
 		}
+		found = nil
+		if outdated, ok := errors.AsType[*outdatedError](err); ok {
+			found = outdated.found
+		}
 		if err := a.catchUp(ctx); err != nil {
 			return Entry{}, err
 		}
 	}
+	if found != nil {
+		return Entry{}, found
+	}
 	return Entry{}, fmt.Errorf("write request %s: %w", w.RequestID, ErrContention)
 }
+
+// An outdatedError is an ErrConflict of a write that was found wanting, by a policy that is no longer the last.
+type outdatedError struct{ found error }
+
+func (e *outdatedError) Error() string        { return e.found.Error() }
+func (e *outdatedError) Is(target error) bool { return target == ErrConflict }
 
 // try is one turn of the loop: ErrConflict if others wrote first.
 func (a *Authority) try(ctx context.Context, w Write) (Entry, error) {
@@ -130,9 +144,24 @@ func (a *Authority) try(ctx context.Context, w Write) (Entry, error) {
 	}
 	e, err := compose(a.domain, a.signer, v, w)
 	if err != nil || w.ValidateOnly {
-		return e, err
+		return e, a.stillSo(ctx, v.Position, err)
 	}
 	return a.append(ctx, v.Position, e, w)
+}
+
+// stillSo returns what was found at a position that nothing is appended after, or ErrConflict if the record has moved on:
+// another authority may have written meanwhile what was found missing.
+func (a *Authority) stillSo(ctx context.Context, at Position, found error) error {
+	head, err := a.head(ctx)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	case head != at && found != nil:
+		return &outdatedError{found}
+	case head != at:
+		return ErrConflict
+	}
+	return found
 }
 
 // compose makes the entry that follows v. What was prepared is judged as it will be read: after the codec.
@@ -178,6 +207,9 @@ func (a *Authority) append(ctx context.Context, after Position, e Entry, w Write
 		return Entry{}, err
 	}
 	failpoint.Hit(ctx, "before-commit")
+	if failpoint.Without("durable") {
+		return e, nil
+	}
 	stored, err := a.log.Append(ctx, after, e)
 	failpoint.Hit(ctx, "after-commit")
 	switch duplicate, ok := errors.AsType[*DuplicateError](err); {

@@ -49,6 +49,9 @@ func (c *Clock) Now() (now time.Time, instead []time.Time) {
 	if a == nil || len(a.doubted) > 0 || a.strayed(mono, now) || mono.Sub(a.mono) > clockStep {
 		a = c.look(mono, now)
 	}
+	if failpoint.Without("clock") {
+		return now, nil
+	}
 	for _, d := range a.doubted {
 		instead = append(instead, now.Add(d.off))
 	}

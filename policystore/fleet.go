@@ -118,8 +118,14 @@ func (f *Fleet) notify() {
 	}
 }
 
-// Report takes a report, and answers with the newest proof of the head.
+// Report takes a report of the authority's own replica, which reads the head itself.
 func (f *Fleet) Report(_ context.Context, m Member) (*HeadProof, error) {
+	f.Take(m)
+	return nil, nil
+}
+
+// Take takes a report, and answers with the newest proof of the head; nil while nothing is proven.
+func (f *Fleet) Take(m Member) *HeadProof {
 	if f.authority.replica.contradicts(m.Position, m.StateHash) {
 		f.authority.metrics.stateMismatches.Inc()
 		f.authority.logger.Error("a replica has another state at the same position", slog.String("id", m.ID), slog.String("position", m.Position.String()))
@@ -131,10 +137,10 @@ func (f *Fleet) Report(_ context.Context, m Member) (*HeadProof, error) {
 	f.notify()
 	h, _ := f.authority.Proof()
 	if h == nil {
-		return nil, nil
+		return nil
 	}
 	copied := *h
-	return &copied, nil
+	return &copied
 }
 
 // Goodbye takes a member off that ends.

@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/teishi-dev/teishi/policystore/failpoint"
 )
 
 const (
@@ -103,6 +105,9 @@ func (r *Replica) rest(i int, err error) {
 		if r.believesNone() {
 			r.freeze(err)
 		}
+	}
+	if failpoint.Without("backoff") {
+		t.retry = time.Millisecond
 	}
 	t.again = time.Now().Add(t.retry/2 + rand.N(t.retry))
 	if text := err.Error(); text != t.said || time.Since(t.saidAt) > repeatedAfter {
@@ -224,6 +229,9 @@ func (r *Replica) watch(ctx context.Context, leave context.CancelCauseFunc) {
 func (r *Replica) stalled(began, now time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if failpoint.Without("silence") {
+		return nil
+	}
 	if now.Sub(latest(began, r.lastSign)) > maxSilence {
 		return errSilent
 	}

@@ -120,6 +120,9 @@ func (s *state) view(now moment, spent time.Duration) View {
 	} else {
 		v.Freshness.Age = s.former.age(now)
 	}
+	if failpoint.Without("age") {
+		v.Freshness.Age, v.Freshness.State = 0, Fresh
+	}
 	v.Freshness.Spent = v.Freshness.Age > spent
 	return v
 }

@@ -84,9 +84,9 @@ func (l *logServer) Report(ctx context.Context, req *teishiv1.ReportRequest) (*t
 	if err != nil {
 		return nil, err
 	}
-	h, err := l.fleet.Report(ctx, m)
-	if err != nil || h == nil {
-		return &teishiv1.ReportResponse{}, err
+	h := l.fleet.Take(m)
+	if h == nil {
+		return &teishiv1.ReportResponse{}, nil
 	}
 	return &teishiv1.ReportResponse{Head: policystore.HeadToProto(h)}, nil
 }

@@ -72,7 +72,9 @@ func TestListDecisions(t *testing.T) {
 // TestListIsPinned writes between two pages.
 func TestListIsPinned(t *testing.T) {
 	clock := time.Now()
-	h := open(t, func(c *service.Config) { c.Clock = func() (time.Time, []time.Time) { clock = clock.Add(time.Second); return clock, nil } })
+	h := open(t, func(c *service.Config) {
+		c.Clock = func() (time.Time, []time.Time) { clock = clock.Add(time.Second); return clock, nil }
+	})
 	h.settle()
 	got, pages := h.list(`organization: "*" app: "line" page_size: 1`, func() {
 		if h.head() < 13 {

@@ -49,6 +49,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (open func() policystore.Log)) {
 		"WriteConflict":     testWriteConflict,
 		"WriteUnknown":      testWriteUnknown,
 		"WriteConcurrently": testWriteConcurrently,
+		"WriteAfterAnother": testWriteAfterAnother,
 		"Birth":             testBirth,
 		"History":           testHistory,
 		"Verify":            testVerify,

@@ -230,3 +230,34 @@ func writeAnyhow(t *testing.T, n *node, w policystore.Write, acknowledged chan<-
 		}
 	}
 }
+
+// A write that rests on what another authority has just written is not refused for what this one has yet to read.
+func testWriteAfterAnother(t *testing.T, open func() policystore.Log) {
+	log, late := open(), &restorable{}
+	late.become(log) // it looks now and then only
+	one, other := startNode(t, log, log), startNode(t, late, late)
+	for i := range 30 {
+		parent, child := fmt.Sprint("parent", i), fmt.Sprint("child", i)
+		first := one.write(put(parent, parent))
+		w := put(child, child)
+		w.Prepare = func(policystore.View, policy.Instant, policy.Revision) ([]policy.Change, error) {
+			return []policy.Change{{Put: &policy.Organization{ID: child, Parent: parent}}}, nil
+		}
+		w.ValidateOnly = i%2 == 1
+		if e := other.write(w); e.Revision != first.Revision+1 {
+			t.Errorf("%s is entry %d, want the one after its parent's, %d", child, e.Revision, first.Revision)
+		}
+	}
+	w := put("orphan", "orphan")
+	w.Prepare = func(v policystore.View, at policy.Instant, _ policy.Revision) ([]policy.Change, error) {
+		e := follower(v.Position, at, "another", fmt.Sprint("busy-", v.Position.Revision), encode(t))
+		if _, err := log.Append(contextOf(t), v.Position, e); err != nil {
+			t.Error(err)
+		}
+		return []policy.Change{{Put: &policy.Organization{ID: "orphan", Parent: "nobody"}}}, nil
+	}
+	_, err := other.authority.Write(contextOf(t), w)
+	if _, ok := errors.AsType[*policy.ReferenceError](err); !ok {
+		t.Errorf("Write while others write all the time = %v, want what is wrong with it", err)
+	}
+}

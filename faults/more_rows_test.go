@@ -1,0 +1,3 @@
+package faults
+
+var deliveryRows, storeRows, clockRows, recordRows []row

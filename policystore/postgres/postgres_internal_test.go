@@ -1,0 +1,456 @@
+//go:build linux
+
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/teishi-dev/teishi/cluster"
+	"github.com/teishi-dev/teishi/policy"
+	"github.com/teishi-dev/teishi/policystore"
+)
+
+// opened returns the log of a record.
+func opened(t *testing.T, dsn string) *Log {
+	t.Helper()
+	l, err := New(Config{DSN: dsn, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+// born returns the log of a new record that has its first entry.
+func born(t *testing.T) (l *Log, database string) {
+	t.Helper()
+	database = Database(t)
+	l = opened(t, Server.DSN(database))
+	_, _, err := l.migrate(t.Context())
+	if err == nil {
+		err = policystore.Initialize(t.Context(), l, DefaultDomain, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l, database
+}
+
+// next returns an entry that follows the head.
+func (l *Log) next(t *testing.T) (head policystore.Position, e policystore.Entry) {
+	t.Helper()
+	head, err := l.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e = policystore.Entry{Epoch: max(1, head.Epoch), Revision: head.Revision + 1, Principal: "p", RequestID: fmt.Sprint("r", head.Revision), PreviousHash: head.Hash}
+	e.Hash = e.Sum(DefaultDomain)
+	return head, e
+}
+
+func (l *Log) mustAppend(t *testing.T) policystore.Entry {
+	t.Helper()
+	head, e := l.next(t)
+	e, err := l.Append(t.Context(), head, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// Whatever the session says, the commit of an entry waits for the disk, and for nobody for long; and the session says
+// afterwards what it said before.
+func TestCommitIsSynchronous(t *testing.T) {
+	_, database := born(t)
+	Edit(t, database, `CREATE TABLE public.seen (setting text);
+CREATE FUNCTION note() RETURNS trigger SECURITY DEFINER LANGUAGE plpgsql AS $$ BEGIN
+	INSERT INTO public.seen VALUES (current_setting('synchronous_commit') || ' ' || current_setting('lock_timeout'));
+	RETURN NULL;
+END $$;
+CREATE TRIGGER note AFTER INSERT ON teishi.entries FOR EACH ROW EXECUTE FUNCTION note()`)
+	l := opened(t, Server.DSN(database)+"&options=-c%20synchronous_commit%3Doff")
+	l.mustAppend(t)
+	if seen := Edit(t, database, "SELECT setting FROM public.seen"); seen != "on 3s\n" {
+		t.Errorf("an entry was inserted under %q, want on 3s", seen)
+	}
+	var after string
+	if err := l.writing.QueryRow(t.Context(), "SHOW synchronous_commit").Scan(&after); err != nil || after != "off" {
+		t.Errorf("the session has synchronous_commit = %s, %v, want off", after, err)
+	}
+}
+
+// Whoever is second at a revision waits for the first for less long than its own deadline, and leaves nobody waiting behind.
+func TestSecondDoesNotWaitForEver(t *testing.T) {
+	l, database := born(t)
+	head, e := l.next(t)
+	conn, err := pgx.Connect(t.Context(), Server.DSN(database))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	tx, err := conn.Begin(t.Context())
+	if err == nil {
+		_, err = tx.Exec(t.Context(), `INSERT INTO teishi.entries SELECT $1::bigint, 1, 0, 'x', 'x', 'x', 'x', 'x', 'x', 'x', 'x', 'x'`, int64(e.Revision))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = l.Append(t.Context(), head, e)
+	if policystore.TroubleOf(err) != policystore.Timeout || !strings.Contains(fmt.Sprint(err), "another writer") {
+		t.Errorf("Append = %v, want a timeout", err)
+	}
+	if left := Edit(t, database, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"); left != "0\n" {
+		t.Errorf("%s still wait", strings.TrimSpace(left))
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Append(t.Context(), head, e); err != nil {
+		t.Errorf("Append again = %v", err)
+	}
+}
+
+// ending ends as soon as it was seen not to have ended.
+type ending struct {
+	context.Context
+	cancel context.CancelFunc
+}
+
+func (e ending) Err() error {
+	err := e.Context.Err()
+	e.cancel()
+	return err
+}
+
+// An append that has begun is finished, whatever becomes of who asked for it.
+func TestAppendIsFinished(t *testing.T) {
+	l, _ := born(t)
+	head, e := l.next(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	if _, err := l.Append(ending{ctx, cancel}, head, e); err != nil {
+		t.Errorf("Append = %v", err)
+	}
+	if ctx.Err() == nil {
+		t.Error("its context did not end")
+	}
+	if p, err := l.Head(t.Context()); p != e.Position() || err != nil {
+		t.Errorf("Head = %s, %v, want %s", p, err, e.Position())
+	}
+}
+
+// However many others read the record, and however long, it is followed, its head is proven, and it is written.
+func TestFollowedBesideReaders(t *testing.T) {
+	l, _ := born(t)
+	for range l.reading.Config().MaxConns {
+		c, err := l.reading.Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Release()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), cluster.Watchdog)
+	defer cancel()
+	proofs, entries := 0, 0
+	for e, err := range l.Tail(ctx, policystore.Position{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Head == nil {
+			entries++
+		} else if proofs++; proofs == 1 {
+			l.mustAppend(t)
+		} else if entries == 2 {
+			return
+		}
+	}
+	t.Errorf("%d proofs and %d entries", proofs, entries)
+}
+
+// events follows a log from a position until the test ends, and yields what comes.
+func events(t *testing.T, l *Log, p policystore.Position) <-chan policystore.Event {
+	ctx, cancel := context.WithTimeout(t.Context(), cluster.Watchdog)
+	come := make(chan policystore.Event)
+	var following sync.WaitGroup
+	following.Go(func() {
+		defer close(come)
+		for e, err := range l.Tail(ctx, p) {
+			if err != nil && ctx.Err() == nil {
+				t.Errorf("the tail ends: %v", err)
+			}
+			select {
+			case come <- e:
+			case <-ctx.Done():
+			}
+		}
+	})
+	t.Cleanup(func() { cancel(); following.Wait() })
+	return come
+}
+
+// settle returns when who follows has nothing to read, and waits.
+func settle(t *testing.T, l *Log) {
+	t.Helper()
+	last := int64(-1)
+	err := cluster.Wait(t.Context(), "nothing to be read", func(context.Context) error {
+		before := last
+		if last = l.following.Stat().AcquireCount(); last != before {
+			return fmt.Errorf("%d times so far", last)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Who follows looks once a second anyhow, after a proof. What it learns in another way comes before the proof.
+func TestLearntBeforeTheProof(t *testing.T) {
+	const seldom = time.Hour
+	for name, c := range map[string]struct {
+		every   time.Duration
+		own     bool // it is appended by the same log
+		wake    bool
+		without bool // nothing tells, and so the proof comes first
+	}{
+		"by waking":           {every: seldom, wake: true},
+		"by an own append":    {every: seldom, own: true},
+		"by polling":          {every: pollEvery},
+		"not, if nobody says": {every: seldom, without: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			writer, database := born(t)
+			l := writer
+			if !c.own {
+				l = opened(t, Server.DSN(database))
+			}
+			l.every = c.every
+			head, _ := writer.next(t)
+			come := events(t, l, head)
+			<-come         // the first proof
+			for range 10 { // for a proof may be due just then
+				settle(t, l)
+				writer.mustAppend(t)
+				if c.wake {
+					l.Wake()
+				}
+				if first := <-come; (first.Entry == nil) == c.without {
+					return
+				}
+				<-come // what came second
+			}
+			t.Errorf("the entry never comes first: %t, want %t", !c.without, c.without)
+		})
+	}
+}
+
+// The head is polled by one goroutine while somebody follows, however many they are, and by none when nobody does.
+func TestPolledWhileFollowed(t *testing.T) {
+	l, _ := born(t)
+	polls := func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.stopPolling != nil
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var following sync.WaitGroup
+	var begun sync.WaitGroup
+	for range 3 {
+		begun.Add(1)
+		following.Go(func() {
+			first := true
+			for range l.Tail(ctx, policystore.Position{}) {
+				if first {
+					begun.Done()
+				}
+				first = false
+			}
+		})
+	}
+	begun.Wait()
+	if !polls() || l.followers != 3 {
+		t.Errorf("with 3 followers, %d are counted, polled: %t", l.followers, polls())
+	}
+	cancel()
+	following.Wait()
+	l.polling.Wait()
+	if polls() || l.followers != 0 {
+		t.Errorf("with no followers, %d are counted, polled: %t", l.followers, polls())
+	}
+}
+
+// Of the checkpoints the newest two are kept, and older ones far apart; those past the head are not counted.
+func TestThin(t *testing.T) {
+	l, database := born(t)
+	Edit(t, database, "UPDATE teishi.entries SET revision = 70000")
+	for _, at := range []policy.Revision{1, 2, 3, 4, 20_000, 39_999, 40_000, 59_999, 60_001, 69_000, 70_000, 90_000, 99_000} {
+		Edit(t, database, fmt.Sprintf("INSERT INTO teishi.checkpoints VALUES (%d, 1, '', 0, 1, '', NULL, '')", at))
+	}
+	if err := pgx.BeginFunc(t.Context(), l.reading, func(tx pgx.Tx) error { return thin(t.Context(), tx) }); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := l.reading.Query(t.Context(), "SELECT revision FROM teishi.checkpoints ORDER BY revision")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := pgx.CollectRows(rows, pgx.RowTo[policy.Revision])
+	if want := []policy.Revision{20_000, 40_000, 60_001, 69_000, 70_000, 90_000, 99_000}; !slices.Equal(kept, want) || err != nil {
+		t.Errorf("kept %d, want %d (%v)", kept, want, err)
+	}
+}
+
+// later are the migrations of a program that is newer than this one.
+func later(t *testing.T) fs.FS {
+	t.Helper()
+	files, err := fs.Sub(embedded, "migrations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := fs.ReadFile(files, "00001_record.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fstest.MapFS{
+		"00001_record.sql": {Data: first},
+		"00002_later.sql":  {Data: []byte("-- +goose Up\nALTER TABLE teishi.entries ADD COLUMN later text;\nUPDATE teishi.entries SET later = 'x';\n")},
+		"00003_latest.sql": {Data: []byte("-- +goose Up\nCREATE TABLE teishi.latest (x text);\n")},
+	}
+}
+
+// A record of an older version is refused, becomes one of this version, and loses nothing; programs of the older version
+// refuse it then.
+func TestMigrateOlder(t *testing.T) {
+	old, database := born(t)
+	head, err := old.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer := func() *Log {
+		l := opened(t, Pooler.DSN(database))
+		if err := l.use(later(t)); err != nil || l.known != 3 {
+			t.Fatalf("the version is %d, %v, want 3", l.known, err)
+		}
+		return l
+	}
+	l := newer()
+	wantRefused(t, l, policystore.Misconfigured, "its tables are of version 1, and this program needs version 3: run teishi migrate")
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	made := 0
+	for range 4 {
+		all.Go(func() {
+			from, to, err := newer().migrate(t.Context())
+			if err != nil || from != 1 && from != 3 || to != 3 {
+				t.Errorf("migrate = %d, %d, %v", from, to, err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if from == 1 {
+				made++
+			}
+		})
+	}
+	all.Wait()
+	if made != 1 {
+		t.Errorf("%d migrated the record", made)
+	}
+	if err := l.Check(t.Context()); err != nil {
+		t.Errorf("Check = %v", err)
+	}
+	if p, err := l.Head(t.Context()); p != head || err != nil {
+		t.Errorf("Head = %s, %v, want %s", p, err, head)
+	}
+	l.mustAppend(t)
+	wantRefused(t, old, policystore.Unknown, "its tables are of version 3, and this program knows version 1: use a later one")
+}
+
+// A migration that cannot be made leaves the tables as they were, and says why.
+func TestMigrateFails(t *testing.T) {
+	l, _ := born(t)
+	files := later(t).(fstest.MapFS)
+	files["00003_latest.sql"] = &fstest.MapFile{Data: []byte("-- +goose Up\nCREATE TABLE teishi.half (x text);\nALTER TABLE teishi.entries ALTER COLUMN none SET NOT NULL;\n")}
+	if err := l.use(files); err != nil {
+		t.Fatal(err)
+	}
+	if from, to, err := l.migrate(t.Context()); from != 1 || to != 1 || !strings.Contains(fmt.Sprint(err), `column "none" of relation "entries" does not exist`) {
+		t.Errorf("migrate = %d, %d, %v", from, to, err)
+	}
+	var half bool
+	if err := l.reading.QueryRow(t.Context(), "SELECT to_regclass('teishi.half') IS NOT NULL").Scan(&half); err != nil || half {
+		t.Errorf("half a migration is there: %t, %v", half, err)
+	}
+	wantRefused(t, l, policystore.Misconfigured, "its tables are of version 2, and this program needs version 3")
+}
+
+func wantRefused(t *testing.T, l *Log, trouble policystore.Trouble, words string) {
+	t.Helper()
+	err := l.Check(t.Context())
+	if policystore.TroubleOf(err) != trouble || !strings.Contains(fmt.Sprint(err), words) {
+		t.Errorf("Check = %v, want %q", err, words)
+	}
+}
+
+// The versions that are supported begin at 13; nothing older can be started here.
+func TestServerCheck(t *testing.T) {
+	good := server{Number: 13_00_00, Version: "13.0", ReadOnly: "off", Fsync: "on", FullPageWrites: "on", Synchronous: "on"}
+	for name, c := range map[string]struct {
+		change func(*server)
+		want   string
+		sort   policystore.Trouble
+	}{
+		"as it must be":                {change: func(*server) {}},
+		"later":                        {change: func(s *server) { s.Number = 18_00_04 }},
+		"waits for more than the disk": {change: func(s *server) { s.Synchronous = "remote_apply" }},
+		"older":                        {func(s *server) { s.Number, s.Version = 12_00_22, "12.22" }, "it is PostgreSQL 12.22: 13 is the oldest that is supported", policystore.Misconfigured},
+		"a standby":                    {func(s *server) { s.Standby, s.ReadOnly = true, "on" }, "name the primary", policystore.ReadOnly},
+		"two faults":                   {func(s *server) { s.Fsync, s.Synchronous = "off", "off" }, "set fsync = on; synchronous_commit is off", policystore.Misconfigured},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := good
+			c.change(&s)
+			err := s.check()
+			if (err == nil) != (c.want == "") || err != nil && (!strings.Contains(err.Error(), c.want) || policystore.TroubleOf(err) != c.sort) {
+				t.Errorf("check = %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+// Errors that are ours already stay as they are, and so does what has no sort.
+func TestExplain(t *testing.T) {
+	other := errors.New("of no sort")
+	for _, c := range []struct {
+		err  error
+		sort policystore.Trouble
+		is   error
+	}{
+		{pgx.ErrNoRows, policystore.Missing, policystore.ErrNotFound},
+		{policystore.ErrDiverged, policystore.Foreign, policystore.ErrDiverged},
+		{fmt.Errorf("x: %w", policystore.ErrBroken), policystore.Damaged, policystore.ErrBroken},
+		{&policystore.TroubleError{Trouble: policystore.Silent, Err: other}, policystore.Silent, other},
+		{other, policystore.Other, other},
+		{&pgconn.PgError{Code: "23514"}, policystore.Other, nil},
+	} {
+		got := explain(c.err)
+		if policystore.TroubleOf(got) != c.sort || c.is != nil && !errors.Is(got, c.is) {
+			t.Errorf("explain(%v) = %v, which is %s, want %s", c.err, got, policystore.TroubleOf(got), c.sort)
+		}
+	}
+}

@@ -1,0 +1,75 @@
+package redis
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/redis/go-redis/v9/logging"
+)
+
+// Config says how to reach Redis.
+type Config struct {
+	// URL names one server, or the Sentinels that know which is the master:
+	//
+	//	redis://[USER[:PASSWORD]@]HOST[:6379][/DB]
+	//	redis+sentinel://[USER[:PASSWORD]@]HOST[:26379][,HOST[:26379]…]/MASTER[/DB][?sentinel_user=USER&sentinel_password=PASSWORD]
+	//
+	// With rediss and rediss+sentinel every connection is by TLS. What stands in a user or a password other than letters,
+	// digits, -, . and _ is percent-encoded. Required.
+	URL string
+	// PasswordFile and SentinelPasswordFile hold a password in place of the URL's. They are read anew for every connection,
+	// so that what is rotated heals. Empty: the URL's.
+	PasswordFile, SentinelPasswordFile string
+	// CAFile holds the certificates that the servers' are verified by, in place of the system's. CertFile and KeyFile are what
+	// they know us by. All are read anew for every connection, and ask for TLS. Empty: the system's, and none.
+	CAFile, CertFile, KeyFile string
+	Domain                    string       // of the record: a slug; "teishi" if empty
+	Logger                    *slog.Logger // nil discards
+}
+
+// DefaultDomain is the domain of a record that names none.
+const DefaultDomain = "teishi"
+
+// server is what a Config says, once it is understood.
+type server struct {
+	address
+	config Config
+	domain string
+	keys   keyspace
+	logger *slog.Logger
+}
+
+func newServer(c Config) (*server, error) {
+	a, err := parseAddress(c.URL)
+	if err != nil {
+		return nil, fmt.Errorf("the URL of Redis: %w", err)
+	}
+	s := &server{address: a, config: c, domain: c.Domain, logger: c.Logger}
+	if s.domain == "" {
+		s.domain = DefaultDomain
+	}
+	if s.logger == nil {
+		s.logger = slog.New(slog.DiscardHandler)
+	}
+	s.keys = keysOf(s.domain)
+	logging.Disable() // the library's own: it writes past every logger, and what it says comes back as an error too
+	return s, s.check()
+}
+
+// check reports as an error what does not go together.
+func (s *server) check() error {
+	files := s.config
+	switch {
+	case strings.Trim(s.domain, "abcdefghijklmnopqrstuvwxyz0123456789-") != "":
+		return fmt.Errorf("the domain %q is not a slug", s.domain)
+	case !s.tls && files.CAFile+files.CertFile+files.KeyFile != "":
+		return errors.New("files for TLS are given, but the URL of Redis is not of rediss or rediss+sentinel")
+	case (files.CertFile == "") != (files.KeyFile == ""):
+		return errors.New("a certificate for Redis and its key go together")
+	case !s.sentinel && files.SentinelPasswordFile != "":
+		return errors.New("a password for Sentinel is given, but the URL of Redis is not of redis+sentinel or rediss+sentinel")
+	}
+	return nil
+}

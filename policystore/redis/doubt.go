@@ -1,0 +1,43 @@
+package redis
+
+import "sync"
+
+// doubts tells whether Redis shows that the record was rewound, whenever that changes.
+type doubts struct {
+	tell func(error) // may be nil
+
+	mu   sync.Mutex
+	told bool
+	last error
+}
+
+// set tells what a look at Redis has shown.
+func (d *doubts) set(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.told && text(err) == text(d.last) {
+		return
+	}
+	d.told, d.last = true, err
+	if d.tell != nil {
+		d.tell(err)
+	}
+}
+
+// unknown tells that there is no doubt, unless something was told before: an authority does not wait for a Redis that it
+// can do without.
+func (d *doubts) unknown() {
+	d.mu.Lock()
+	told := d.told
+	d.mu.Unlock()
+	if !told {
+		d.set(nil)
+	}
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}

@@ -1,0 +1,98 @@
+package redis
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/teishi-dev/teishi/policy"
+	"github.com/teishi-dev/teishi/policystore"
+)
+
+// makeAnew has the stream begin at the newest checkpoint, or at entry 1 where there is none, and reports whether it does.
+// Nothing is made anew that others have made meanwhile.
+func (w *writer) makeAnew(ctx context.Context, l look, replace bool) (bool, error) {
+	at, from := stage{}, policy.Revision(1)
+	c, err := w.checkpoint(ctx)
+	switch {
+	case err == nil:
+		at, from = stageOf(c.Position), c.Position.Revision
+		if err := w.store(ctx, w.c, c); err != nil {
+			return false, err
+		}
+	case !errors.Is(err, policystore.ErrNotFound):
+		return false, err
+	}
+	own, err := w.read(ctx, from, 1)
+	if err != nil {
+		return false, fmt.Errorf("read entry %d: %w", from, err)
+	}
+	if len(own) == 0 {
+		return false, fmt.Errorf("read entry %d: %w", from, policystore.ErrNotFound)
+	}
+	e, err := encoded(own[0])
+	if err != nil {
+		return false, err
+	}
+	a, err := w.runSeed(ctx, at, &e, l, replace)
+	if err != nil || a.word != answerOK {
+		return false, err
+	}
+	w.observe.Happened(Seed)
+	w.logger.Info("made what is published anew", slog.String("redis", w.address.String()), slog.Int64("revision", int64(from)))
+	return true, nil
+}
+
+func (w *writer) runSeed(ctx context.Context, at stage, e *sent, l look, replace bool) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	keys := []string{w.keys.log(), w.keys.meta(), w.keys.checkpoint(at)}
+	args := []any{w.head.Epoch, int64(e.Revision), e.Hash.String(), e.encoded, at.String(), rand.Text(), w.keys.checkpoints(), "", "", "", ""}
+	if replace {
+		args = append(args[:7], l.epoch, l.seed, l.top.ID, field(l.top, hashField))
+	}
+	a, err := answerOf(w.scripts.seed.Run(ctx, w.c, keys, args...))
+	if err != nil {
+		return a, fmt.Errorf("make what is published anew: %w", err)
+	}
+	return a, nil
+}
+
+// Reseed has what is published begin anew, from what the record has, and returns when all of it is there. It is refused by
+// policystore.ErrRewound where Redis has what the record has lost: that may be the only copy.
+func (p *Publisher) Reseed(ctx context.Context) error {
+	w := writer{Publisher: p, good: func() {}}
+	if err := w.reseed(ctx); err != nil {
+		return p.troubled(fmt.Errorf("reseed: %w", err))
+	}
+	return nil
+}
+
+func (w *writer) reseed(ctx context.Context) (err error) {
+	if w.c, err = w.open(ctx); err != nil {
+		return err
+	}
+	defer w.c.close()
+	for made := false; ctx.Err() == nil; {
+		look, course, err := w.judge(ctx)
+		switch {
+		case err != nil:
+			return err
+		case course.doubt != nil:
+			return course.doubt
+		case w.head.Revision == 0:
+			return fmt.Errorf("the record is empty: %w", policystore.ErrNotFound)
+		case made && course.step == goOn:
+			if all, err := w.drain(ctx); err != nil || all {
+				return err
+			}
+			continue
+		}
+		if made, err = w.makeAnew(ctx, look, !look.empty()); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}

@@ -1,0 +1,180 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"sync/atomic"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/teishi-dev/teishi/policy"
+	"github.com/teishi-dev/teishi/policystore"
+)
+
+// Source follows what publishers put into Redis. It is a policystore.Source, and a policystore.Archive of the last two
+// checkpoints. It holds nothing open: each Tail and each Checkpoint is a connection.
+type Source struct {
+	*server
+	damaged atomic.Int64
+}
+
+var (
+	_ policystore.Source  = (*Source)(nil)
+	_ policystore.Archive = (*Source)(nil)
+)
+
+// NewSource returns a source that reaches for Redis only when it is followed. An error names what is wrong with the Config.
+func NewSource(c Config) (*Source, error) {
+	s, err := newServer(c)
+	if err != nil {
+		return nil, err
+	}
+	return &Source{server: s}, nil
+}
+
+// DamagedProofs returns how many head proofs were skipped because they could not be decoded.
+func (s *Source) DamagedProofs() int64 { return s.damaged.Load() }
+
+// open returns a connection to a server that may be followed. One that Sentinel names must be the master: what a former one
+// has is of the past.
+func (s *Source) open(ctx context.Context) (*session, error) {
+	c, err := s.connect(ctx, "teishi-reader")
+	if err != nil {
+		return nil, err
+	}
+	st, err := c.greet(ctx)
+	if err == nil {
+		err = st.current()
+	}
+	if err == nil && s.sentinel {
+		err = st.leads()
+	}
+	if err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// Checkpoint returns the newest checkpoint. One that is missing is trouble: only where meta says that there is none yet, it
+// is policystore.ErrNotFound.
+func (s *Source) Checkpoint(ctx context.Context) (policystore.Checkpoint, error) {
+	return s.CheckpointAt(ctx, math.MaxInt64)
+}
+
+// CheckpointAt returns the newer of the last two checkpoints that is at or before the revision.
+func (s *Source) CheckpointAt(ctx context.Context, at policy.Revision) (policystore.Checkpoint, error) {
+	c, err := s.checkpointAt(ctx, at)
+	if err != nil {
+		err = s.troubled(fmt.Errorf("read the checkpoint: %w", err))
+	}
+	return c, err
+}
+
+// StoreCheckpoint stores nothing: a source only reads.
+func (s *Source) StoreCheckpoint(context.Context, policystore.Checkpoint) error {
+	return s.troubled(policystore.ErrReadOnly)
+}
+
+func (s *Source) checkpointAt(ctx context.Context, at policy.Revision) (c policystore.Checkpoint, err error) {
+	connection, err := s.open(ctx)
+	if err != nil {
+		return c, err
+	}
+	defer connection.close()
+	stages, err := s.stages(ctx, connection)
+	if err != nil {
+		return c, err
+	}
+	for _, stage := range stages {
+		if stage.revision > 0 && stage.revision <= at {
+			return s.readCheckpoint(ctx, connection, stage)
+		}
+	}
+	return c, policystore.ErrNotFound
+}
+
+// stages returns where the last two checkpoints were taken, the newer first.
+func (s *Source) stages(ctx context.Context, c *session) ([]stage, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	var meta *goredis.SliceCmd
+	var length *goredis.IntCmd
+	_, err := c.Pipelined(ctx, func(pipe goredis.Pipeliner) error {
+		meta = pipe.HMGet(ctx, s.keys.meta(), epochField, checkpointField, previousField)
+		length = pipe.XLen(ctx, s.keys.log())
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	said := texts(meta.Val())
+	if said[0] == "" || said[1] == "" || length.Val() == 0 {
+		return nil, errMissing
+	}
+	var stages []stage
+	for _, text := range said[1:] {
+		if text == "" {
+			continue
+		}
+		stage, err := parseStage(text)
+		if err != nil {
+			return nil, err
+		}
+		stages = append(stages, stage)
+	}
+	return stages, nil
+}
+
+// errMissing says that nothing is published, or that it was lost. It is never an empty policy.
+var errMissing = &policystore.TroubleError{
+	Trouble: policystore.Missing,
+	Err:     errors.New("nothing is published there, or no longer"),
+}
+
+// texts returns what HMGET answered; what is not there is empty.
+func texts(values []any) []string {
+	all := make([]string, len(values))
+	for i, v := range values {
+		all[i], _ = v.(string)
+	}
+	return all
+}
+
+// pieceSize is how much of a checkpoint is asked for at a time: so a slow link is told from a dead one, and hundreds that
+// start at once do not have the server hold hundreds of checkpoints to be sent.
+const pieceSize = 1 << 20
+
+func (s *Source) readCheckpoint(ctx context.Context, connection *session, at stage) (policystore.Checkpoint, error) {
+	var whole strings.Builder
+	for {
+		piece, err := s.piece(ctx, connection, at, int64(whole.Len()))
+		if err != nil {
+			return policystore.Checkpoint{}, err
+		}
+		whole.WriteString(piece)
+		if len(piece) < pieceSize {
+			break
+		}
+	}
+	if whole.Len() == 0 {
+		return policystore.Checkpoint{}, fmt.Errorf("checkpoint %s: %w", at, errMissing)
+	}
+	c, err := policystore.DecodeCheckpoint([]byte(whole.String()))
+	if err == nil && stageOf(c.Position) != at {
+		err = fmt.Errorf("checkpoint %s stands at %s: %w", stageOf(c.Position), at, policystore.ErrBroken)
+	}
+	if err != nil {
+		c.Position.Revision = at.revision // where an older one is looked for
+	}
+	return c, err
+}
+
+func (s *Source) piece(ctx context.Context, connection *session, at stage, from int64) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, transferWithin)
+	defer cancel()
+	return connection.GetRange(ctx, s.keys.checkpoint(at), from, from+pieceSize-1).Result()
+}
