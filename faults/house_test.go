@@ -33,6 +33,7 @@ type plan struct {
 	points         int  // decision points; 0 is 2
 	noRedis        bool
 	sentinel       bool
+	oldMaster      bool // decision points stay with the first master, whatever Sentinel says
 	persist        bool // Redis keeps its data over a restart
 	pooled         bool // authorities reach PostgreSQL through PgBouncer
 	signed         bool // entries, checkpoints and proofs are signed, and trusted keys are asked for
@@ -54,10 +55,10 @@ type house struct {
 	database    string
 	redis       *cluster.Redis // without Sentinel
 	sentinel    *cluster.Sentinel
-	publishing  *cluster.Shim // between authorities and Redis
-	reading     *cluster.Shim // between decision points and Redis
-	storing     *cluster.Shim // between authorities and PostgreSQL
-	tailing     *cluster.Shim // between decision points and the first authority
+	publishing  *cluster.Shim   // between authorities and Redis
+	reading     *cluster.Shim   // between decision points and Redis
+	storing     *cluster.Shim   // between authorities and PostgreSQL
+	tailing     []*cluster.Shim // between decision points and each authority
 	authorities []*cluster.Teishi
 	points      []*cluster.Teishi
 	lives       map[string]int
@@ -174,8 +175,9 @@ func (h *house) startServers() {
 	for _, a := range h.authorities {
 		h.must(a.Ready(h.ctx))
 	}
-	first := h.authorities[0].Addr()
-	h.tailing = h.shim(first)
+	for _, a := range h.authorities {
+		h.tailing = append(h.tailing, h.shim(a.Addr()))
+	}
 	for i := range h.plan.points {
 		h.points = append(h.points, h.start(h.point(binary, i)))
 	}
@@ -216,13 +218,16 @@ func (h *house) authority(binary string, i int) cluster.TeishiConfig {
 func (h *house) point(binary string, i int) cluster.TeishiConfig {
 	name := fmt.Sprint("point-", i)
 	var follow []string
-	if !h.plan.noRedis {
+	switch {
+	case h.plan.noRedis:
+	case h.plan.oldMaster:
+		follow = append(follow, fmt.Sprintf("redis://%s:%s@%s", redis.Reader, readerPassword, h.sentinel.Nodes[0].Addr()))
+	default:
 		follow = append(follow, h.redisURL(h.reading, redis.Reader, readerPassword))
 	}
 	if !h.plan.onlyRedis {
-		follow = append(follow, "grpc://"+h.tailing.Addr())
-		for _, a := range h.authorities[1:] {
-			follow = append(follow, "grpc://"+a.Addr())
+		for _, s := range h.tailing {
+			follow = append(follow, "grpc://"+s.Addr())
 		}
 	}
 	c := cluster.TeishiConfig{
@@ -344,6 +349,26 @@ func (h *house) end() {
 	}
 	h.logf("judged %d entries, %d writes, %d checks, %d reports and %d followed entries", len(r.entries), len(h.history.writes),
 		len(h.history.checks), len(h.history.reports), len(h.history.tails))
+}
+
+// isolate cuts the decision points off everything, and rejoin connects them again.
+func (h *house) isolate() {
+	if h.reading != nil {
+		h.reading.Cut()
+	}
+	for _, s := range h.tailing {
+		s.Cut()
+	}
+}
+
+func (h *house) rejoin() {
+	h.Helper()
+	if h.reading != nil {
+		h.must(h.reading.Heal())
+	}
+	for _, s := range h.tailing {
+		h.must(s.Heal())
+	}
 }
 
 // servers are all that answer questions.

@@ -190,6 +190,7 @@ func (r *Replica) tail(ctx context.Context, i int, leave context.CancelCauseFunc
 		case err != nil:
 			return fmt.Errorf("follow %s from %s: %w", o.Name, r.position(), err)
 		case event.Entry != nil:
+			failpoint.Hit(ctx, "apply")
 			if err := r.apply(o, event.Entry); err != nil {
 				return &refusal{err}
 			}

@@ -35,6 +35,7 @@ func (a *answer) fill(v *policystore.View, q policy.Query, t *terms) {
 	if a.room == 0 {
 		a.room = maxTexts
 	}
+	q.At = t.at
 	resolved := v.Resolve(q)
 	decision := decide(v, &resolved, t)
 	var doubted *doubted

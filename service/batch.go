@@ -42,7 +42,7 @@ func (d *decisionServer) BatchCheck(ctx context.Context, req *teishiv1.BatchChec
 		AsOfRevision: req.AsOfRevision,
 		AsOfTime:     req.AsOfTime,
 		Language:     req.Language,
-	}, d.moment())
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func answerAll(ctx context.Context, v *policystore.View, queries []*teishiv1.Que
 
 // fill answers one question, if there is room left for its answer.
 func (r *result) fill(v *policystore.View, query *teishiv1.Query, t *terms, room *int) error {
-	q, err := queryOf(query.Organization, query.App, query.Purpose, query.Attributes, t.at)
+	q, err := queryOf(query.Organization, query.App, query.Purpose, query.Attributes)
 	if err != nil {
 		return err
 	}

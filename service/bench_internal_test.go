@@ -60,14 +60,15 @@ func BenchmarkCheck(b *testing.B) {
 
 // checkIn is Check from a given view.
 func checkIn(v *policystore.View, req *teishiv1.CheckRequest, m moment) (*teishiv1.CheckResponse, error) {
-	t, err := termsOf(req, m)
+	t, err := termsOf(req)
 	if err != nil {
 		return nil, err
 	}
-	q, err := queryOf(req.Organization, req.App, req.Purpose, req.Attributes, t.at)
+	q, err := queryOf(req.Organization, req.App, req.Purpose, req.Attributes)
 	if err != nil {
 		return nil, err
 	}
+	t.at = m.now
 	var a answer
 	a.fill(v, q, &t)
 	return &a.response, nil

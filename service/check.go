@@ -17,11 +17,11 @@ type decisionServer struct {
 // Check answers one question. It is the path that everybody waits for: a pointer is loaded, names are looked up, and one
 // block of memory is filled.
 func (d *decisionServer) Check(ctx context.Context, req *teishiv1.CheckRequest) (*teishiv1.CheckResponse, error) {
-	t, err := termsOf(req, d.moment())
+	t, err := termsOf(req)
 	if err != nil {
 		return nil, err
 	}
-	q, err := queryOf(req.Organization, req.App, req.Purpose, req.Attributes, t.at)
+	q, err := queryOf(req.Organization, req.App, req.Purpose, req.Attributes)
 	if err != nil {
 		return nil, err
 	}

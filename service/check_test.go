@@ -253,3 +253,17 @@ func TestInProcess(t *testing.T) {
 	_, err = h.server.Check(t.Context(), &teishiv1.CheckRequest{App: "line"})
 	invalid("organization").check(t, "Check", err)
 }
+
+// TestDecidesForAfterTheWait asks for a revision that is still to come: what it suspends is suspended in the answer, although
+// the question was asked before.
+func TestDecidesForAfterTheWait(t *testing.T) {
+	h := open(t)
+	h.settle()
+	question := fmt.Sprintf(`organization: "mic" app: "line" min_revision: %d`, h.head()+1)
+	answer := make(chan *teishiv1.CheckResponse)
+	go func() { answer <- h.ask(question) }()
+	do(h, h.directives.IssueDirective, &teishiv1.IssueDirectiveRequest{}, `directive { `+halt+` } reason: "suspend"`)
+	if resp := <-answer; resp.GetOutcome() != denied || resp.GetReason() != teishiv1.Reason_REASON_SUSPENDED {
+		t.Errorf("the answer that waited is %v, %v, want it DENIED", resp.GetOutcome(), resp.GetReason())
+	}
+}

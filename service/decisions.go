@@ -25,17 +25,16 @@ func (d *decisionServer) ListDecisions(ctx context.Context, req *teishiv1.ListDe
 	if req.Organization == every && req.App == every {
 		return nil, &policy.InvalidError{Field: "app", Problem: "name an organization or an app: not both may be " + every}
 	}
-	m := d.moment()
 	t, err := termsOf(&teishiv1.CheckRequest{
 		At:           req.At,
 		AsOfRevision: req.AsOfRevision,
 		AsOfTime:     req.AsOfTime,
 		Language:     req.Language,
-	}, m)
+	})
 	if err != nil {
 		return nil, err
 	}
-	if _, err := queryOf(req.Organization, req.App, req.Purpose, req.Attributes, t.at); err != nil {
+	if _, err := queryOf(req.Organization, req.App, req.Purpose, req.Attributes); err != nil {
 		return nil, err
 	}
 	p, err := d.open(ctx, teishiv1.DecisionService_ListDecisions_FullMethodName, req, func() (policystore.View, policy.Instant, error) {
@@ -45,11 +44,11 @@ func (d *decisionServer) ListDecisions(ctx context.Context, req *teishiv1.ListDe
 	if err != nil {
 		return nil, err
 	}
-	if t.at != p.token.at {
-		t.at, t.instead = p.token.at, nil
+	if req.PageToken != "" {
+		t.at = p.token.at
 	}
 	if p.overtaken && !t.former() {
-		p.view.Freshness = overtaken(p.view.Freshness, m.now.Time().Sub(t.at.Time()))
+		p.view.Freshness = overtaken(p.view.Freshness, d.moment().now.Time().Sub(t.at.Time()))
 	}
 	return p.decide(ctx, req, &t)
 }
@@ -136,7 +135,7 @@ func (l *listed) fill(v *policystore.View, asked enumeration, n int, attributes 
 	m := &l.query
 	m.Organization, m.App, m.Purpose = asked.at(n)
 	m.Attributes = attributes
-	q, err := queryOf(m.Organization, m.App, m.Purpose, attributes, t.at)
+	q, err := queryOf(m.Organization, m.App, m.Purpose, attributes)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 
 // terms is what is asked beside the question itself: for when, of which policy, and in what form.
 type terms struct {
+	stated       bool             // the instant is stated; otherwise it is what the clock shows once the policy is at hand
 	at           policy.Instant   // to decide for
 	instead      []policy.Instant // that it may be, where the clock is in doubt
 	demand       policystore.Demand
@@ -46,11 +47,9 @@ func (s *Server) moment() moment {
 	return m
 }
 
-// termsOf checks and takes what a request asks beside its question, at a moment.
-func termsOf(req *teishiv1.CheckRequest, m moment) (terms, error) {
+// termsOf checks and takes what a request asks beside its question.
+func termsOf(req *teishiv1.CheckRequest) (terms, error) {
 	t := terms{
-		at:       m.now,
-		instead:  m.instead,
 		demand:   policystore.Demand{MinRevision: policy.Revision(req.MinRevision), Epoch: req.Epoch},
 		asOf:     policy.Revision(req.AsOfRevision),
 		asOfTime: policy.Beginning,
@@ -77,7 +76,7 @@ func (t *terms) rest(req *teishiv1.CheckRequest) (err error) {
 		if t.at, err = queryInstant("at", req.At); err != nil {
 			return err
 		}
-		t.instead = nil
+		t.stated = true
 	}
 	if req.AsOfTime != nil {
 		if t.asOfTime, err = queryInstant("as_of_time", req.AsOfTime); err != nil {
@@ -140,8 +139,8 @@ const (
 )
 
 // queryOf checks and takes a question. What it names need not exist: that is for the policy to answer.
-func queryOf(organization, app, purpose string, attributes map[string]string, at policy.Instant) (policy.Query, error) {
-	q := policy.Query{Organization: organization, App: ascii(app), Purpose: purpose, Attributes: attributes, At: at}
+func queryOf(organization, app, purpose string, attributes map[string]string) (policy.Query, error) {
+	q := policy.Query{Organization: organization, App: ascii(app), Purpose: purpose, Attributes: attributes}
 	if err := named("organization", organization, maxOrganization); err != nil {
 		return q, err
 	}
@@ -215,8 +214,18 @@ func beyondASCII(s string) bool {
 	return false
 }
 
-// view returns the policy that is asked.
+// view returns the policy that is asked, and after it the instant to decide for, unless that is stated: what is in force by an
+// entry is so from an instant before it could be read, and a revision may have been waited for.
 func (s *Server) view(ctx context.Context, t *terms) (policystore.View, error) {
+	v, err := s.policy(ctx, t)
+	if err == nil && !t.stated {
+		m := s.moment()
+		t.at, t.instead = m.now, m.instead
+	}
+	return v, err
+}
+
+func (s *Server) policy(ctx context.Context, t *terms) (policystore.View, error) {
 	if t.demand.MinRevision != 0 || t.demand.Epoch != 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = inTime(ctx)

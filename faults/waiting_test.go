@@ -1,0 +1,80 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
+	"github.com/teishi-dev/teishi/cluster"
+)
+
+const (
+	fresh   = teishiv1.Freshness_STATE_FRESH
+	stale   = teishiv1.Freshness_STATE_STALE
+	expired = teishiv1.Freshness_STATE_EXPIRED
+)
+
+// wait waits for a condition that has to come, and notes how long it took.
+func (h *house) wait(what string, condition func(context.Context) error) {
+	h.Helper()
+	h.until("I12", what, condition)
+}
+
+// writesFlow holds once five more writes are acknowledged than there are now.
+func (h *house) writesFlow() func(context.Context) error {
+	before, _ := h.history.acknowledged()
+	return h.reach(before + 5)
+}
+
+// reach holds once a revision is acknowledged.
+func (h *house) reach(revision int64) func(context.Context) error {
+	return func(context.Context) error {
+		if now, _ := h.history.acknowledged(); now < revision {
+			return fmt.Errorf("revision %d is acknowledged, want %d", now, revision)
+		}
+		return nil
+	}
+}
+
+// follows waits until the decision points answer from a source, FRESH.
+func (h *house) follows(source string) {
+	h.Helper()
+	h.wait("until decision points follow "+source, func(ctx context.Context) error {
+		for _, p := range h.points {
+			resp, err := h.asks(ctx, p, 0)
+			if err != nil {
+				return err
+			}
+			if f := resp.GetFreshness(); f.GetSource() != source || f.GetState() != fresh {
+				return fmt.Errorf("%s is %s from %s", p.Name(), f.GetState(), f.GetSource())
+			}
+		}
+		return nil
+	})
+}
+
+// become waits until servers answer in that state.
+func (h *house) become(state teishiv1.Freshness_State, servers ...*cluster.Teishi) {
+	h.Helper()
+	h.wait(fmt.Sprintf("until %d servers are %s", len(servers), stateName(state)), func(ctx context.Context) error {
+		for _, s := range servers {
+			if err := h.is(ctx, s, state, 0, 0); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func stateName(s teishiv1.Freshness_State) string { return s.String()[len("STATE_"):] }
+
+// undisturbed checks that since a moment every question without a demand was answered, whatever was broken.
+func (h *house) undisturbed(since time.Time) {
+	h.Helper()
+	for _, c := range h.history.since(since) {
+		if c.answer == nil && c.min == 0 {
+			h.problem("I11: %s did not answer a check: %s, after %s", c.replica, c.refusal, c.answered.Sub(c.asked).Round(time.Millisecond))
+		}
+	}
+}
