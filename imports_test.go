@@ -23,7 +23,7 @@ type room struct {
 }
 
 // drivers are what single stores are made of. They stay in the rooms of those stores.
-var drivers = []string{"database/", "modernc.org/", "github.com/jackc/", "github.com/redis/"}
+var drivers = []string{"database/", "modernc.org/", "github.com/jackc/", "github.com/pressly/", "github.com/redis/"}
 
 const (
 	api    = module + "/api/"
@@ -47,9 +47,10 @@ var rooms = map[string]room{
 		may:   []string{store, engine, api, "google.golang.org/protobuf/", "github.com/google/go-cmp/"},
 		never: drivers,
 	},
-	sqlite:            {may: []string{store, engine, "modernc.org/", "golang.org/x/sys/"}},
-	store + "/redis":  {may: []string{store, points, engine, "github.com/redis/"}},
-	store + "/remote": {may: []string{store, engine, api, "google.golang.org/"}, never: drivers},
+	sqlite:              {may: []string{store, engine, "modernc.org/", "golang.org/x/sys/"}},
+	store + "/postgres": {may: []string{store, engine, "github.com/jackc/", "github.com/pressly/"}},
+	store + "/redis":    {may: []string{store, points, engine, "github.com/redis/"}},
+	store + "/remote":   {may: []string{store, engine, api, "google.golang.org/"}, never: drivers},
 	module + "/service": {
 		may:   []string{store, points, engine, api, "google.golang.org/", "buf.build/", "github.com/grpc-ecosystem/", "golang.org/x/"},
 		never: append([]string{"os/"}, drivers...),

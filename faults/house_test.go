@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -246,7 +247,7 @@ func (h *house) point(binary string, i int) cluster.TeishiConfig {
 }
 
 func (h *house) sentinelPassword(c cluster.TeishiConfig) cluster.TeishiConfig {
-	if h.sentinel == nil {
+	if h.sentinel == nil || !slices.ContainsFunc(c.Env, func(e string) bool { return strings.Contains(e, "+sentinel://") }) {
 		return c
 	}
 	file := filepath.Join(h.cluster.Directory(), "sentinel-password")

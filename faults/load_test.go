@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -26,8 +27,8 @@ type load struct {
 	house   *house
 	stopped context.CancelFunc
 	running sync.WaitGroup
-	mu      sync.Mutex // guards the lives of servers
-	pause   sync.RWMutex
+	mu      sync.Mutex  // guards the lives of servers
+	lossy   atomic.Bool // the record was rewound: what was acknowledged may be gone
 }
 
 const (
@@ -105,17 +106,18 @@ func rest(ctx context.Context, d time.Duration) {
 func (l *load) one(ctx context.Context, random *rand.Rand, verb string, app, n int) {
 	w := write{id: fmt.Sprintf("%s-%d-%d", verb, app, n), app: app, first: time.Now()}
 	for ctx.Err() == nil {
-		l.pause.RLock()
 		a := l.house.authorities[random.IntN(len(l.house.authorities))]
 		revision, epoch, err := l.send(ctx, a, verb, app, n, w.id)
-		l.pause.RUnlock()
 		w.answered = time.Now()
 		if err == nil {
 			w.revision, w.epoch = revision, epoch
 			l.house.history.wrote(w)
 			return
 		}
-		if w.refusal = reasonOf(err); !mayGoBetter(err) {
+		if w.refusal = reasonOf(err); w.refusal == "RESOURCE_NOT_FOUND" && l.lossy.Load() {
+			return // what it rests on was given up
+		}
+		if !mayGoBetter(err) {
 			l.house.problem("I1: write %s is refused: %v", w.id, err)
 			return
 		}

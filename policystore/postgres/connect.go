@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"sync/atomic"
@@ -24,8 +25,8 @@ const (
 // keepAlive finds out within half a minute that the other end of an idle connection is gone.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}
 
-// parse returns how connections are made.
-func parse(dsn, passwordFile string) (*pgxpool.Config, error) {
+// connections returns how they are made.
+func (l *Log) connections(dsn, passwordFile string) (*pgxpool.Config, error) {
 	c, err := parseDSN(dsn)
 	if err != nil {
 		return nil, err
@@ -37,7 +38,7 @@ func parse(dsn, passwordFile string) (*pgxpool.Config, error) {
 	}
 	cc := c.ConnConfig
 	cc.DefaultQueryExecMode = pgx.QueryExecModeExec
-	cc.OnNotice = note
+	cc.OnNotice = l.note
 	if cc.ConnectTimeout == 0 {
 		cc.ConnectTimeout = connectWithin
 	}
@@ -104,8 +105,9 @@ func (c impatient) SetDeadline(t time.Time) error {
 // warned is where a connection keeps what the server warned of during the statement.
 const warned = "warned"
 
-func note(c *pgconn.PgConn, n *pgconn.Notice) {
+func (l *Log) note(c *pgconn.PgConn, n *pgconn.Notice) {
 	if n.SeverityUnlocalized == "WARNING" {
 		c.CustomData()[warned] = n.Message
+		l.logger.Warn("the server warns", slog.String("warning", n.Message), slog.String("detail", n.Detail))
 	}
 }

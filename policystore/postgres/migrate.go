@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -105,7 +106,11 @@ func (l *Log) makeTables(ctx context.Context) error {
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, l.migrations,
 		goose.WithTableName("teishi.migrations"), goose.WithDisableGlobalRegistry(true))
 	if err == nil {
-		_, err = provider.Up(ctx)
+		var made []*goose.MigrationResult
+		made, err = provider.Up(ctx)
+		for _, m := range made {
+			l.logger.Info("migrated the tables", slog.Int64("version", m.Source.Version), slog.Duration("took", m.Duration))
+		}
 	}
 	return errors.Join(err, db.Close())
 }

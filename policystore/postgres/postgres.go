@@ -59,9 +59,9 @@ type Log struct {
 	domain     string
 	authority  string
 	logger     *slog.Logger
-	following  *pgxpool.Pool // for Tail and Head: however many others read, policy is proven FRESH
+	following  *pgxpool.Pool // for Tail, Head and the roll: however many others read, policy is proven FRESH
 	writing    *pgxpool.Pool // for Append and Request: however many others read, a suspension is written
-	reading    *pgxpool.Pool
+	reading    *pgxpool.Pool // for all else
 	migrations fs.FS
 	known      int64                         // the version of the tables that the last of them makes
 	every      time.Duration                 // pollEvery, but in a test
@@ -124,7 +124,7 @@ func newLog(c Config) (*Log, error) {
 
 // connect makes the pools, which have no connection yet.
 func (l *Log) connect(c Config) error {
-	config, err := parse(c.DSN, c.PasswordFile)
+	config, err := l.connections(c.DSN, c.PasswordFile)
 	if err != nil {
 		return err
 	}

@@ -6,14 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"testing/fstest"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -183,119 +179,6 @@ func TestFollowedBesideReaders(t *testing.T) {
 	t.Errorf("%d proofs and %d entries", proofs, entries)
 }
 
-// events follows a log from a position until the test ends, and yields what comes.
-func events(t *testing.T, l *Log, p policystore.Position) <-chan policystore.Event {
-	ctx, cancel := context.WithTimeout(t.Context(), cluster.Watchdog)
-	come := make(chan policystore.Event)
-	var following sync.WaitGroup
-	following.Go(func() {
-		defer close(come)
-		for e, err := range l.Tail(ctx, p) {
-			if err != nil && ctx.Err() == nil {
-				t.Errorf("the tail ends: %v", err)
-			}
-			select {
-			case come <- e:
-			case <-ctx.Done():
-			}
-		}
-	})
-	t.Cleanup(func() { cancel(); following.Wait() })
-	return come
-}
-
-// settle returns when who follows has nothing to read, and waits.
-func settle(t *testing.T, l *Log) {
-	t.Helper()
-	last := int64(-1)
-	err := cluster.Wait(t.Context(), "nothing to be read", func(context.Context) error {
-		before := last
-		if last = l.following.Stat().AcquireCount(); last != before {
-			return fmt.Errorf("%d times so far", last)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// Who follows looks once a second anyhow, after a proof. What it learns in another way comes before the proof.
-func TestLearntBeforeTheProof(t *testing.T) {
-	const seldom = time.Hour
-	for name, c := range map[string]struct {
-		every   time.Duration
-		own     bool // it is appended by the same log
-		wake    bool
-		without bool // nothing tells, and so the proof comes first
-	}{
-		"by waking":           {every: seldom, wake: true},
-		"by an own append":    {every: seldom, own: true},
-		"by polling":          {every: pollEvery},
-		"not, if nobody says": {every: seldom, without: true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			writer, database := born(t)
-			l := writer
-			if !c.own {
-				l = opened(t, Server.DSN(database))
-			}
-			l.every = c.every
-			head, _ := writer.next(t)
-			come := events(t, l, head)
-			<-come         // the first proof
-			for range 10 { // for a proof may be due just then
-				settle(t, l)
-				writer.mustAppend(t)
-				if c.wake {
-					l.Wake()
-				}
-				if first := <-come; (first.Entry == nil) == c.without {
-					return
-				}
-				<-come // what came second
-			}
-			t.Errorf("the entry never comes first: %t, want %t", !c.without, c.without)
-		})
-	}
-}
-
-// The head is polled by one goroutine while somebody follows, however many they are, and by none when nobody does.
-func TestPolledWhileFollowed(t *testing.T) {
-	l, _ := born(t)
-	polls := func() bool {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		return l.stopPolling != nil
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	var following sync.WaitGroup
-	var begun sync.WaitGroup
-	for range 3 {
-		begun.Add(1)
-		following.Go(func() {
-			first := true
-			for range l.Tail(ctx, policystore.Position{}) {
-				if first {
-					begun.Done()
-				}
-				first = false
-			}
-		})
-	}
-	begun.Wait()
-	if !polls() || l.followers != 3 {
-		t.Errorf("with 3 followers, %d are counted, polled: %t", l.followers, polls())
-	}
-	cancel()
-	following.Wait()
-	l.polling.Wait()
-	if polls() || l.followers != 0 {
-		t.Errorf("with no followers, %d are counted, polled: %t", l.followers, polls())
-	}
-}
-
 // Of the checkpoints the newest two are kept, and older ones far apart; those past the head are not counted.
 func TestThin(t *testing.T) {
 	l, database := born(t)
@@ -313,97 +196,6 @@ func TestThin(t *testing.T) {
 	kept, err := pgx.CollectRows(rows, pgx.RowTo[policy.Revision])
 	if want := []policy.Revision{20_000, 40_000, 60_001, 69_000, 70_000, 90_000, 99_000}; !slices.Equal(kept, want) || err != nil {
 		t.Errorf("kept %d, want %d (%v)", kept, want, err)
-	}
-}
-
-// later are the migrations of a program that is newer than this one.
-func later(t *testing.T) fs.FS {
-	t.Helper()
-	files, err := fs.Sub(embedded, "migrations")
-	if err != nil {
-		t.Fatal(err)
-	}
-	first, err := fs.ReadFile(files, "00001_record.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fstest.MapFS{
-		"00001_record.sql": {Data: first},
-		"00002_later.sql":  {Data: []byte("-- +goose Up\nALTER TABLE teishi.entries ADD COLUMN later text;\nUPDATE teishi.entries SET later = 'x';\n")},
-		"00003_latest.sql": {Data: []byte("-- +goose Up\nCREATE TABLE teishi.latest (x text);\n")},
-	}
-}
-
-// A record of an older version is refused, becomes one of this version, and loses nothing; programs of the older version
-// refuse it then.
-func TestMigrateOlder(t *testing.T) {
-	old, database := born(t)
-	head, err := old.Head(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	newer := func() *Log {
-		l := opened(t, Pooler.DSN(database))
-		if err := l.use(later(t)); err != nil || l.known != 3 {
-			t.Fatalf("the version is %d, %v, want 3", l.known, err)
-		}
-		return l
-	}
-	l := newer()
-	wantRefused(t, l, policystore.Misconfigured, "its tables are of version 1, and this program needs version 3: run teishi migrate")
-	var all sync.WaitGroup
-	var mu sync.Mutex
-	made := 0
-	for range 4 {
-		all.Go(func() {
-			from, to, err := newer().migrate(t.Context())
-			if err != nil || from != 1 && from != 3 || to != 3 {
-				t.Errorf("migrate = %d, %d, %v", from, to, err)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			if from == 1 {
-				made++
-			}
-		})
-	}
-	all.Wait()
-	if made != 1 {
-		t.Errorf("%d migrated the record", made)
-	}
-	if err := l.Check(t.Context()); err != nil {
-		t.Errorf("Check = %v", err)
-	}
-	if p, err := l.Head(t.Context()); p != head || err != nil {
-		t.Errorf("Head = %s, %v, want %s", p, err, head)
-	}
-	l.mustAppend(t)
-	wantRefused(t, old, policystore.Unknown, "its tables are of version 3, and this program knows version 1: use a later one")
-}
-
-// A migration that cannot be made leaves the tables as they were, and says why.
-func TestMigrateFails(t *testing.T) {
-	l, _ := born(t)
-	files := later(t).(fstest.MapFS)
-	files["00003_latest.sql"] = &fstest.MapFile{Data: []byte("-- +goose Up\nCREATE TABLE teishi.half (x text);\nALTER TABLE teishi.entries ALTER COLUMN none SET NOT NULL;\n")}
-	if err := l.use(files); err != nil {
-		t.Fatal(err)
-	}
-	if from, to, err := l.migrate(t.Context()); from != 1 || to != 1 || !strings.Contains(fmt.Sprint(err), `column "none" of relation "entries" does not exist`) {
-		t.Errorf("migrate = %d, %d, %v", from, to, err)
-	}
-	var half bool
-	if err := l.reading.QueryRow(t.Context(), "SELECT to_regclass('teishi.half') IS NOT NULL").Scan(&half); err != nil || half {
-		t.Errorf("half a migration is there: %t, %v", half, err)
-	}
-	wantRefused(t, l, policystore.Misconfigured, "its tables are of version 2, and this program needs version 3")
-}
-
-func wantRefused(t *testing.T, l *Log, trouble policystore.Trouble, words string) {
-	t.Helper()
-	err := l.Check(t.Context())
-	if policystore.TroubleOf(err) != trouble || !strings.Contains(fmt.Sprint(err), words) {
-		t.Errorf("Check = %v, want %q", err, words)
 	}
 }
 

@@ -30,7 +30,7 @@ ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, revision = excluded.revis
 func (l *Log) Enrol(ctx context.Context, members []policystore.Member) error {
 	ctx, cancel := within(ctx, answerWithin)
 	defer cancel()
-	if _, err := l.reading.Exec(ctx, enrol, columnsOf(members)...); err != nil {
+	if _, err := l.following.Exec(ctx, enrol, columnsOf(members)...); err != nil {
 		return fmt.Errorf("enrol: %w", l.explain(ctx, err))
 	}
 	return nil
@@ -60,7 +60,7 @@ func columnsOf(all []policystore.Member) []any {
 func (l *Log) Members(ctx context.Context) ([]policystore.Member, error) {
 	ctx, cancel := within(ctx, answerWithin)
 	defer cancel()
-	rows, err := l.reading.Query(ctx, members)
+	rows, err := l.following.Query(ctx, members)
 	if err != nil {
 		return nil, fmt.Errorf("read the members: %w", l.explain(ctx, err))
 	}
@@ -88,7 +88,7 @@ func scanMember(row pgx.CollectableRow) (m policystore.Member, err error) {
 func (l *Log) Forget(ctx context.Context, id string) error {
 	ctx, cancel := within(ctx, answerWithin)
 	defer cancel()
-	gone, err := l.reading.Exec(ctx, forget, []byte(id))
+	gone, err := l.following.Exec(ctx, forget, []byte(id))
 	if err != nil {
 		return fmt.Errorf("forget %s: %w", id, l.explain(ctx, err))
 	}

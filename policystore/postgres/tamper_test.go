@@ -85,6 +85,21 @@ func TestMalformedRow(t *testing.T) {
 	wantTrouble(t, err, policystore.Damaged, "a hash of 0 bytes")
 }
 
+// An entry goes after the head, and not where another one is missing.
+func TestHole(t *testing.T) {
+	c, database := recordOf(t, 8)
+	log := open(t, c)
+	before, err := log.Read(t.Context(), 5, 1)
+	if err != nil || len(before) != 1 {
+		t.Fatalf("Read(5) = %d entries, %v", len(before), err)
+	}
+	postgres.Edit(t, database, "DELETE FROM teishi.entries WHERE revision = 6")
+	at := before[0].Position()
+	if _, err := log.Append(t.Context(), at, follower(at, "into the hole", nil)); !errors.Is(err, policystore.ErrConflict) {
+		t.Errorf("Append = %v, want ErrConflict", err)
+	}
+}
+
 // A checkpoint is a copy: when it is damaged the record is served from its entries, verification says so and reads on, and the
 // past is answered.
 func TestDamagedCheckpoint(t *testing.T) {
@@ -142,10 +157,9 @@ func TestHeadExchanged(t *testing.T) {
 // Pages that the disk has damaged are damage, and what is before them is read.
 func TestDamagedPage(t *testing.T) {
 	t.Parallel()
-	const page = 8192
 	server, c := own(t, cluster.PostgresConfig{})
 	log := open(t, c)
-	payload := make([]byte, 100_000) // does not compress, and so takes the same number of pages of its own each time
+	payload := make([]byte, 100_000) // that does not compress, and so takes pages of its own
 	random := rand.NewChaCha8([32]byte{})
 	var at policystore.Position
 	for i := range 6 {
@@ -156,45 +170,48 @@ func TestDamagedPage(t *testing.T) {
 		}
 		at = e.Position()
 	}
-	const toast = "(SELECT reltoastrelid FROM pg_class WHERE oid = 'teishi.entries'::regclass)"
-	database := databaseOf(t, c)
-	file, err := server.SQL(t.Context(), database, "SELECT pg_relation_filepath("+toast+")")
-	if err != nil {
-		t.Fatal(err)
-	}
-	table, err := server.SQL(t.Context(), database, "SELECT "+toast+"::regclass")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pages, err := server.SQL(t.Context(), database, "SELECT (min(ctid)::text::point)[0] + 3 FROM "+strings.TrimSpace(table)+
-		" WHERE chunk_id = (SELECT chunk_id FROM "+strings.TrimSpace(table)+" GROUP BY 1 ORDER BY 1 LIMIT 1 OFFSET 4)")
-	if err != nil {
-		t.Fatal(err)
-	}
-	amid, err := strconv.Atoi(strings.TrimSpace(pages)) // the fifth entry
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.OpenFile(filepath.Join(server.Dir(), "data", strings.TrimSpace(file)), os.O_RDWR, 0)
-	if err == nil {
-		_, err = f.WriteAt(bytes.Repeat([]byte{0xff}, 24), int64(amid)*page)
-	}
-	if err := errors.Join(err, f.Close(), server.Restart(t.Context())); err != nil {
-		t.Fatal(err)
-	}
+	damagePage(t, server, databaseOf(t, c), 5)
 	log = open(t, c)
 	if entries, err := log.Read(watchdog(t), 1, 100); len(entries) != 4 || err != nil {
 		t.Errorf("Read(1) = %d entries, %v, want 4", len(entries), err)
 	}
-	_, err = log.Read(t.Context(), 5, 100)
+	_, err := log.Read(t.Context(), 5, 100)
 	wantTrouble(t, err, policystore.Damaged, "invalid page")
 	if !errors.Is(err, policystore.ErrBroken) {
 		t.Errorf("Read(5) = %v, want ErrBroken", err)
 	}
 	if entries, err := log.Read(t.Context(), 6, 100); len(entries) != 1 || err != nil {
 		t.Errorf("Read(6) = %d entries, %v, want 1", len(entries), err)
+	}
+}
+
+// damagePage overwrites the beginning of a page amid the payload of an entry, while the server is down.
+func damagePage(t *testing.T, server *cluster.Postgres, database string, entry int) {
+	t.Helper()
+	const pageSize = 8192
+	const aside = "(SELECT reltoastrelid FROM pg_class WHERE oid = 'teishi.entries'::regclass)"
+	ask := func(query string) string {
+		out, err := server.SQL(t.Context(), database, query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(out)
+	}
+	file, table := ask("SELECT pg_relation_filepath("+aside+")"), ask("SELECT "+aside+"::regclass")
+	page, err := strconv.Atoi(ask(fmt.Sprintf(`SELECT (min(ctid)::text::point)[0] + 3 FROM %[1]s
+WHERE chunk_id = (SELECT chunk_id FROM %[1]s GROUP BY 1 ORDER BY 1 LIMIT 1 OFFSET %[2]d)`, table, entry-1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(filepath.Join(server.Dir(), "data", file), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteAt(bytes.Repeat([]byte{0xff}, 24), int64(page)*pageSize)
+	if err := errors.Join(err, f.Close(), server.Restart(t.Context())); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -24,10 +24,10 @@ const (
 // publishCheckpoints publishes the source's newest checkpoint when one is due, until ctx ends.
 func (p *Publisher) publishCheckpoints(ctx context.Context) {
 	way := path{Publisher: p, name: "checkpoints"}
-	looks := time.NewTicker(lookEvery)
+	looks := time.NewTicker(p.limits.look)
 	defer looks.Stop()
 	var again time.Time
-	for retry := lookEvery; ; {
+	for retry := p.limits.look; ; {
 		select {
 		case now := <-looks.C:
 			if !p.checkpointDue() || now.Before(again) {
@@ -46,7 +46,7 @@ func (p *Publisher) publishCheckpoints(ctx context.Context) {
 			way.fine()
 		}
 		if done {
-			retry = lookEvery
+			retry = p.limits.look
 		} else {
 			retry = min(2*retry, sourceAgain)
 		}
@@ -75,30 +75,31 @@ func (p *Publisher) publishCheckpoint(ctx context.Context) (done bool, err error
 	}
 	defer connection.close()
 	l, err := p.look(ctx, connection)
-	if err != nil {
+	if err != nil || !l.wants(c.Position) {
 		return false, err
-	}
-	newer := c.Position.Revision > l.newest.revision || l.missing && c.Position.Revision == l.newest.revision
-	if !newer || l.empty() || l.revision() < c.Position.Revision {
-		return false, nil
 	}
 	if err := p.store(ctx, connection, c); err != nil {
 		return false, err
 	}
-	a, err := p.makeNewest(ctx, connection, l, stageOf(c.Position))
-	if err != nil || a.word != answerOK {
-		return false, err
+	if done, err = p.makeNewest(ctx, connection, l, stageOf(c.Position)); done {
+		p.shown.checkpoint.Store(int64(c.Position.Revision))
+		p.shown.bytes.Store(0)
+		p.shown.missing.Store(false)
+		p.observe.Happened(PublishedCheckpoint)
+		p.logger.Info("published a checkpoint", slog.Int64("revision", int64(c.Position.Revision)), slog.Int("bytes", len(c.Body)))
 	}
-	p.shown.checkpoint.Store(int64(c.Position.Revision))
-	p.shown.bytes.Store(0)
-	p.shown.missing.Store(false)
-	p.observe.Happened(PublishedCheckpoint)
-	p.logger.Info("published a checkpoint", slog.Int64("revision", int64(c.Position.Revision)), slog.Int("bytes", len(c.Body)))
-	return true, nil
+	return done, err
+}
+
+// wants reports whether a checkpoint at a position is newer than the newest, or takes its place where it is lost, and
+// whether the entry that it stands at is there.
+func (l *look) wants(p policystore.Position) bool {
+	newer := p.Revision > l.newest.revision || l.missing && p.Revision == l.newest.revision
+	return newer && !l.empty() && p.Revision <= l.revision()
 }
 
 // makeNewest has a stored checkpoint be the newest. What is behind the one before is trimmed, but for what is kept in any case.
-func (p *Publisher) makeNewest(ctx context.Context, c *session, l look, at stage) (answer, error) {
+func (p *Publisher) makeNewest(ctx context.Context, c *session, l look, at stage) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	trim := ""
@@ -108,9 +109,9 @@ func (p *Publisher) makeNewest(ctx context.Context, c *session, l look, at stage
 	keys := []string{p.keys.log(), p.keys.meta(), p.keys.checkpoint(at)}
 	a, err := answerOf(p.scripts.checkpoint.Run(ctx, c, keys, l.epoch, l.newest.String(), at.String(), trim, p.keys.checkpoints()))
 	if err != nil {
-		return a, fmt.Errorf("publish the checkpoint at %s: %w", at, err)
+		return false, fmt.Errorf("publish the checkpoint at %s: %w", at, err)
 	}
-	return a, nil
+	return a.word == answerOK, nil // else others were quicker
 }
 
 // store stores a checkpoint where it is to be. Until it is the newest it is there for a while only, so that whoever is

@@ -15,12 +15,8 @@ type doubts struct {
 func (d *doubts) set(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.told && text(err) == text(d.last) {
-		return
-	}
-	d.told, d.last = true, err
-	if d.tell != nil {
-		d.tell(err)
+	if !d.told || text(err) != text(d.last) {
+		d.say(err)
 	}
 }
 
@@ -28,10 +24,17 @@ func (d *doubts) set(err error) {
 // can do without.
 func (d *doubts) unknown() {
 	d.mu.Lock()
-	told := d.told
-	d.mu.Unlock()
-	if !told {
-		d.set(nil)
+	defer d.mu.Unlock()
+	if !d.told {
+		d.say(nil)
+	}
+}
+
+// say is called with the lock, so that what is told is in order.
+func (d *doubts) say(err error) {
+	d.told, d.last = true, err
+	if d.tell != nil {
+		d.tell(err)
 	}
 }
 

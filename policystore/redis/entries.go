@@ -76,9 +76,9 @@ func (w *writer) step(ctx context.Context) error {
 	}
 	w.good()
 	if course.alarm != nil {
-		pause(ctx, lookEvery)
+		pause(ctx, w.limits.look)
 	} else {
-		w.wait(ctx, time.Now().Add(lookEvery))
+		w.wait(ctx, time.Now().Add(w.limits.look))
 	}
 	return nil
 }
@@ -98,7 +98,7 @@ func (w *writer) tell(c course) {
 
 // publish publishes what follows the place, until it is time to look again or something is not as it was.
 func (w *writer) publish(ctx context.Context) error {
-	look := time.Now().Add(lookEvery)
+	look := time.Now().Add(w.limits.look)
 	for ctx.Err() == nil {
 		if all, err := w.drain(ctx); err != nil || !all {
 			return err

@@ -1,11 +1,18 @@
 package redis
 
-import "github.com/teishi-dev/teishi/policy"
+import (
+	"time"
+
+	"github.com/teishi-dev/teishi/policy"
+)
 
 // Limit has the publisher keep and send less, so that a test need not make ten thousand entries.
 func (p *Publisher) Limit(checkpointEntries, keep, backfill policy.Revision) {
 	p.limits.checkpointEntries, p.limits.keep, p.limits.backfill = checkpointEntries, keep, backfill
 }
+
+// Hurry has the publisher look at Redis more often.
+func (p *Publisher) Hurry() { p.limits.look = 100 * time.Millisecond }
 
 // The scripts, and what tells a server that will do.
 var (

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -51,8 +50,7 @@ func (p *Publisher) look(ctx context.Context, c *session) (l look, err error) {
 		return l, fmt.Errorf("look at what is published: %w", err)
 	}
 	said := texts(meta.Val())
-	l.epoch, _ = strconv.ParseInt(said[0], 10, 64)
-	l.seed = said[1]
+	l.epoch, l.seed = epochOf(said[0]), said[1]
 	l.newest, _ = parseStage(said[2]) // what is no name of a checkpoint is none
 	l.previous, _ = parseStage(said[3])
 	if l.newest.revision > 0 {
@@ -117,7 +115,7 @@ func (w *writer) show(l look) {
 func (w *writer) compare(ctx context.Context, l look) (course, error) {
 	switch {
 	case l.epoch > w.head.Epoch:
-		return w.ahead(ctx, l, fmt.Errorf("Redis is in epoch %d, the record in %d", l.epoch, w.head.Epoch))
+		return w.ahead(ctx, l, fmt.Errorf("what Redis has is of epoch %d, the record of %d", l.epoch, w.head.Epoch))
 	case l.empty() && w.head.Revision == 0:
 		return course{step: stay}, nil
 	case l.empty(), l.epoch < w.head.Epoch:
@@ -172,7 +170,7 @@ func (w *writer) orAnew(ctx context.Context) (course, error) {
 
 // beyond judges a stream that goes on where the record ends.
 func (w *writer) beyond(ctx context.Context, l look) (course, error) {
-	problem := fmt.Errorf("Redis goes on to %d, the record ends at %s", l.revision(), w.head)
+	problem := fmt.Errorf("what Redis has goes on to %d, the record ends at %s", l.revision(), w.head)
 	if w.trust != nil {
 		return w.ahead(ctx, l, problem)
 	}
@@ -233,7 +231,11 @@ const (
 
 // lost returns the position of an entry that is validly signed and not the record's; nil if there is none.
 func (w *writer) lost(ctx context.Context, l look) (*policystore.Position, error) {
-	from := max(1, min(l.revision(), w.head.Revision)-lookedBack)
+	from := w.head.Revision
+	if top := l.revision(); top > 0 {
+		from = min(from, top)
+	}
+	from = max(1, from-lookedBack)
 	if first, err := revisionOf(l.first.ID); err == nil {
 		from = max(from, first)
 	}
@@ -242,6 +244,9 @@ func (w *writer) lost(ctx context.Context, l look) (*policystore.Position, error
 		if err != nil {
 			return nil, err
 		}
+		if len(entries) == 0 && from > w.head.Revision {
+			break
+		}
 		own, err := w.read(ctx, from, batchEntries)
 		if err != nil {
 			return nil, fmt.Errorf("read from entry %d: %w", from, err)
@@ -249,15 +254,13 @@ func (w *writer) lost(ctx context.Context, l look) (*policystore.Position, error
 		if p := w.foreign(entries, own, from); p != nil {
 			return p, nil
 		}
-		if from = next(from, len(own), w.head.Revision); from > l.revision() {
-			break
-		}
+		from = following(from, len(own), w.head.Revision)
 	}
 	return nil, nil
 }
 
-// next returns the revision after a batch of which the record gave so many: fewer than asked for perhaps, to bound the bytes.
-func next(from policy.Revision, own int, head policy.Revision) policy.Revision {
+// following returns the revision after a batch of which the record gave so many: fewer than asked for perhaps, to bound the bytes.
+func following(from policy.Revision, own int, head policy.Revision) policy.Revision {
 	if end := from + policy.Revision(own); own > 0 && end <= head {
 		return end
 	}
@@ -281,11 +284,11 @@ func (w *writer) foreign(entries []goredis.XMessage, own []policystore.Entry, fr
 	return nil
 }
 
-// entries returns what the stream has from one revision to another.
+// entries returns what the stream has from one revision to another: no more than twice what publishers may have put there.
 func (w *writer) entries(ctx context.Context, from, to policy.Revision) ([]goredis.XMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, transferWithin)
 	defer cancel()
-	all, err := w.c.XRange(ctx, w.keys.log(), idOf(from), idOf(to)).Result()
+	all, err := w.c.XRangeN(ctx, w.keys.log(), idOf(from), idOf(to), 2*int64(to-from+1)).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read what is published: %w", err)
 	}

@@ -93,7 +93,7 @@ func TestRewound(t *testing.T) {
 			log := h.restored(40 - lost)
 			p := h.publish(trusting(trust, log))
 			h.waitDoubt(p, policystore.ErrRewound)
-			if first, _ := p.doubt(); !strings.Contains(first.Error(), "Redis goes on to 40") {
+			if first, _ := p.doubt(); !strings.Contains(first.Error(), "goes on to 40") {
 				t.Errorf("the doubt is %v", first)
 			}
 			if err := h.newPress(trusting(trust, log)).Reseed(h.ctx()); !errors.Is(err, policystore.ErrRewound) {
@@ -135,7 +135,7 @@ func TestRewoundAndWritten(t *testing.T) {
 		if trust != nil {
 			h.waitDoubt(p, policystore.ErrRewound)
 		}
-		h.waitProofs(3)
+		h.waitLooks(5)
 		if err, _ := p.doubt(); (err != nil) != (trust != nil) {
 			t.Errorf("the doubt is %v", err)
 		}
@@ -231,10 +231,17 @@ func (h *house) wantStopped(p *press, doubt error) {
 	h.t.Helper()
 	h.waitDoubt(p, doubt)
 	before := h.entries()
-	h.waitProofs(2)
+	h.waitLooks(5)
 	if now := h.entries(); now != before {
 		h.t.Errorf("what was stopped goes on: %s, was %s", now, before)
 	}
+}
+
+// waitLooks waits until publishers have looked at Redis n times more.
+func (h *house) waitLooks(n int) {
+	h.t.Helper()
+	looks := h.calls(h.ctx(), "xinfo|stream")
+	h.wait("looks at Redis", func(ctx context.Context) error { return atLeast(h.calls(ctx, "xinfo|stream"), looks+n) })
 }
 
 // unsigned returns an entry that follows a position, by somebody without the key.

@@ -63,6 +63,15 @@ func parseStage(text string) (stage, error) {
 	return stage{e, policy.Revision(r)}, nil
 }
 
+// epochOf returns the epoch that meta has, 0 if it has none. One of more digits than a script can count with is none.
+func epochOf(text string) int64 {
+	if len(text) > 15 || strings.Trim(text, "0123456789") != "" {
+		return 0
+	}
+	epoch, _ := strconv.ParseInt(text, 10, 64) // nothing is no number
+	return epoch
+}
+
 // idOf returns the id in log of the entry at a revision.
 func idOf(r policy.Revision) string { return strconv.FormatInt(int64(r), 10) + "-0" }
 

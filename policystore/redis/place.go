@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -49,8 +48,7 @@ func (t *tail) look(ctx context.Context) (s surroundings, err error) {
 		return s, err
 	}
 	said := texts(meta.Val())
-	s.epoch, _ = strconv.ParseInt(said[0], 10, 64)
-	s.seed, s.length, s.entries = said[1], length.Val(), entries.Val()
+	s.epoch, s.seed, s.length, s.entries = epochOf(said[0]), said[1], length.Val(), entries.Val()
 	return s, nil
 }
 

@@ -49,6 +49,7 @@ type limits struct {
 	checkpointBytes   int64           // or so many bytes of them
 	keep              policy.Revision // so many entries are kept at least
 	backfill          policy.Revision // a stream that is further behind is rather made anew
+	look              time.Duration   // Redis is looked at so often
 }
 
 // shown is what is known of Redis, by whichever goroutine has last looked.
@@ -75,7 +76,7 @@ func NewPublisher(c PublisherConfig) (*Publisher, error) {
 		trust:   c.Trust,
 		observe: c.Observer.whole(),
 		scripts: newScripts(),
-		limits:  limits{checkpointEntries: 5000, checkpointBytes: 16 << 20, keep: 10_000, backfill: 10_000},
+		limits:  limits{checkpointEntries: 5000, checkpointBytes: 16 << 20, keep: 10_000, backfill: 10_000, look: time.Second},
 		inbox:   newInbox(),
 	}
 	p.doubts.tell = c.Doubt
@@ -84,8 +85,7 @@ func NewPublisher(c PublisherConfig) (*Publisher, error) {
 
 const (
 	minRetry  = 50 * time.Millisecond
-	maxRetry  = 2 * time.Second
-	lookEvery = time.Second // when nothing is to be published
+	maxRetry  = time.Second
 	undoubted = 2 * time.Second
 )
 

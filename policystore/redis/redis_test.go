@@ -225,6 +225,7 @@ func (h *house) newPress(change func(*redis.PublisherConfig)) *press {
 	if p.Publisher, err = redis.NewPublisher(c); err != nil {
 		h.t.Fatal(err)
 	}
+	p.Hurry()
 	return p
 }
 

@@ -31,19 +31,11 @@ func newScripts() scripts {
 // An answer is what a script says: a word, and for some words another.
 type answer struct{ word, detail string }
 
-// What the scripts answer.
+// What the scripts answer when all is well; what else they answer says only that something is not as it was, which is looked
+// at whole.
 const (
-	answerOK    = "OK"
-	answerDup   = "DUP"   // the entry is there
-	answerFork  = "FORK"  // another entry is there, or before it
-	answerOld   = "OLD"   // the entry was there
-	answerGap   = "GAP"   // the entry before it is not there
-	answerCut   = "CUT"   // entries from there on were deleted, and cannot be added again
-	answerEmpty = "EMPTY" // nothing is there
-	answerEpoch = "EPOCH" // the stream is of another epoch
-	answerKept  = "KEPT"  // something else is there than the caller saw
-	answerGone  = "GONE"  // the checkpoint is not there
-	answerMoved = "MOVED" // another checkpoint is the newest
+	answerOK  = "OK"
+	answerDup = "DUP" // the entry is there
 )
 
 func answerOf(c *goredis.Cmd) (answer, error) {

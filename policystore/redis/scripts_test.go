@@ -108,6 +108,8 @@ func TestSeedScript(t *testing.T) {
 		"another seed":          {append(there, "HSET META seed s2"), seeding{2, 9, "2:9", saw}, "KEPT"},
 		"another epoch":         {append(there, "HSET META epoch 3"), seeding{2, 9, "2:9", saw}, "KEPT"},
 		"seen without log":      {append(there, "DEL LOG"), seeding{1, 9, "2:9", [4]any{"2", "s1", "", ""}}, "OK"},
+		"no number":             {append(there, "HSET META epoch 1.5"), seeding{2, 9, "2:9", nothing}, "OK"},
+		"no possible number":    {append(there, "HSET META epoch 9999999999999999"), seeding{2, 9, "2:9", nothing}, "OK"},
 		"deleted beyond the id": {append(there, "XDEL LOG 5-0"), seeding{2, 5, "none", [4]any{"2", "s1", "4-0", "d"}}, "OK"},
 	} {
 		t.Run(name, func(t *testing.T) { testSeed(t, test.before, test.seed, test.want) })

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 	"sync/atomic"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -144,26 +143,20 @@ func texts(values []any) []string {
 	return all
 }
 
-// pieceSize is how much of a checkpoint is asked for at a time: so a slow link is told from a dead one, and hundreds that
-// start at once do not have the server hold hundreds of checkpoints to be sent.
-const pieceSize = 1 << 20
+const (
+	// pieceSize is how much of a checkpoint is asked for at a time: so a slow link is told from a dead one, and hundreds that
+	// start at once do not have the server hold hundreds of checkpoints to be sent.
+	pieceSize = 1 << 20
+	// mostBytes is more than any checkpoint has.
+	mostBytes = 513 << 20
+)
 
 func (s *Source) readCheckpoint(ctx context.Context, connection *session, at stage) (policystore.Checkpoint, error) {
-	var whole strings.Builder
-	for {
-		piece, err := s.piece(ctx, connection, at, int64(whole.Len()))
-		if err != nil {
-			return policystore.Checkpoint{}, err
-		}
-		whole.WriteString(piece)
-		if len(piece) < pieceSize {
-			break
-		}
+	b, err := s.readWhole(ctx, connection, s.keys.checkpoint(at))
+	if err != nil {
+		return policystore.Checkpoint{}, fmt.Errorf("checkpoint %s: %w", at, err)
 	}
-	if whole.Len() == 0 {
-		return policystore.Checkpoint{}, fmt.Errorf("checkpoint %s: %w", at, errMissing)
-	}
-	c, err := policystore.DecodeCheckpoint([]byte(whole.String()))
+	c, err := policystore.DecodeCheckpoint(b)
 	if err == nil && stageOf(c.Position) != at {
 		err = fmt.Errorf("checkpoint %s stands at %s: %w", stageOf(c.Position), at, policystore.ErrBroken)
 	}
@@ -173,8 +166,43 @@ func (s *Source) readCheckpoint(ctx context.Context, connection *session, at sta
 	return c, err
 }
 
-func (s *Source) piece(ctx context.Context, connection *session, at stage, from int64) (string, error) {
+// readWhole reads a value piece by piece. One that is replaced meanwhile is mixed, and does not verify.
+func (s *Source) readWhole(ctx context.Context, connection *session, key string) ([]byte, error) {
+	size, err := s.size(ctx, connection, key)
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, 0, size)
+	for int64(len(b)) < size {
+		piece, err := s.piece(ctx, connection, key, int64(len(b)))
+		if err != nil {
+			return nil, err
+		}
+		if piece == "" {
+			return nil, errMissing // by now
+		}
+		b = append(b, piece...)
+	}
+	return b, nil
+}
+
+func (s *Source) size(ctx context.Context, connection *session, key string) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	size, err := connection.StrLen(ctx, key).Result()
+	switch {
+	case err != nil:
+		return 0, err
+	case size == 0:
+		return 0, errMissing
+	case size > mostBytes:
+		return 0, fmt.Errorf("it has %d bytes, at most %d: %w", size, mostBytes, policystore.ErrBroken)
+	}
+	return size, nil
+}
+
+func (s *Source) piece(ctx context.Context, connection *session, key string, from int64) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, transferWithin)
 	defer cancel()
-	return connection.GetRange(ctx, s.keys.checkpoint(at), from, from+pieceSize-1).Result()
+	return connection.GetRange(ctx, key, from, from+pieceSize-1).Result()
 }

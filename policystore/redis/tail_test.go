@@ -24,13 +24,14 @@ import (
 type cursor struct {
 	h    *house
 	next func() (policystore.Event, error, bool)
+	stop func() // returns when it has ended
 }
 
 func (h *house) tail(s policystore.Source, p policystore.Position) *cursor {
 	h.t.Helper()
 	next, stop := iter.Pull2(s.Tail(h.ctx(), p))
 	h.t.Cleanup(stop)
-	return &cursor{h, next}
+	return &cursor{h, next, stop}
 }
 
 // live is a tail whose receiver always waits.
@@ -43,7 +44,8 @@ func (h *house) live(s policystore.Source, p policystore.Position) *cursor {
 	pairs := make(chan pair, 1000)
 	ctx, cancel := context.WithCancel(h.ctx())
 	var running sync.WaitGroup
-	h.t.Cleanup(func() { cancel(); running.Wait() })
+	stop := func() { cancel(); running.Wait() }
+	h.t.Cleanup(stop)
 	running.Go(func() {
 		defer close(pairs)
 		for event, err := range s.Tail(ctx, p) {
@@ -53,7 +55,7 @@ func (h *house) live(s policystore.Source, p policystore.Position) *cursor {
 	return &cursor{h, func() (policystore.Event, error, bool) {
 		p, ok := <-pairs
 		return p.event, p.err, ok
-	}}
+	}, stop}
 }
 
 // entry returns the next entry, past any proofs.

@@ -15,7 +15,9 @@ import (
 )
 
 // restorable is a record that can be exchanged for another behind the backs of those who use it, as restoring a backup does.
-type restorable struct{ atomic.Pointer[policystore.Log] }
+type restorable struct {
+	atomic.Pointer[policystore.Log]
+}
 
 func (r *restorable) now() policystore.Log { return *r.Load() }
 

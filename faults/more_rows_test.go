@@ -1,3 +1,0 @@
-package faults
-
-var deliveryRows, storeRows, clockRows, recordRows []row
