@@ -16,9 +16,9 @@ const (
 )
 
 // Repair appends to a record the entries that it lacks and a source still has, byte for byte, and returns how many they were
-// and where the record ends then. Each must follow the one before it, fold, and be signed by whoever is trusted. The
-// record may be written by nobody else meanwhile: authorities that have noticed what it lacks do not. Progress, which may
-// be nil, is called with every revision appended.
+// and where the record ends then. Each must follow the one before it, fold, and be signed by whoever is trusted. Authorities
+// that find the record whole again write on at once, so an entry that it holds already is passed over. Progress, which may be
+// nil, is called with every revision that was brought back.
 func Repair(ctx context.Context, log Log, domain string, from Source, trust *TrustedKeys, progress func(policy.Revision)) (n int, head Position, err error) {
 	if head, err = log.Head(ctx); err != nil {
 		return 0, head, fmt.Errorf("read the head: %w", err)
@@ -44,8 +44,13 @@ func Repair(ctx context.Context, log Log, domain string, from Source, trust *Tru
 			continue
 		}
 		idle.Reset(repairIdle)
-		if f, err = repairOne(ctx, log, f, event.Entry, trust); err != nil {
+		appended, next, err := repairOne(ctx, log, f, event.Entry, trust)
+		if err != nil {
 			return n, f.position, err
+		}
+		f = next
+		if !appended {
+			continue
 		}
 		n++
 		if progress != nil {
@@ -60,19 +65,28 @@ func Repair(ctx context.Context, log Log, domain string, from Source, trust *Tru
 
 var errIdle = errors.New("nothing more comes")
 
-// repairOne appends one entry.
-func repairOne(ctx context.Context, log Log, f fold, e *Entry, trust *TrustedKeys) (fold, error) {
+// repairOne appends one entry, unless it is there.
+func repairOne(ctx context.Context, log Log, f fold, e *Entry, trust *TrustedKeys) (appended bool, next fold, err error) {
 	if err := trust.VerifyEntry(f.domain, e); err != nil {
-		return f, err
+		return false, f, err
 	}
-	next, err := f.next(e)
-	if err != nil {
-		return f, err
+	if next, err = f.next(e); err != nil {
+		return false, f, err
 	}
-	if _, err := log.Append(ctx, f.position, *e); err != nil {
-		return f, fmt.Errorf("append entry %d: %w", e.Revision, err)
+	switch _, err := log.Append(ctx, f.position, *e); {
+	case err == nil:
+		return true, next, nil
+	case isThere(ctx, log, e):
+		return false, next, nil
+	default:
+		return false, f, fmt.Errorf("append entry %d: %w", e.Revision, err)
 	}
-	return next, nil
+}
+
+// isThere says whether the record holds the very entry.
+func isThere(ctx context.Context, log Log, e *Entry) bool {
+	there, err := log.Read(ctx, e.Revision, 1)
+	return err == nil && len(there) == 1 && there[0].Position() == e.Position()
 }
 
 // Rewind begins another epoch where the record ends, and so gives up, for good, whatever was acknowledged after that: it is

@@ -4,6 +4,7 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"testing"
@@ -76,6 +77,15 @@ func (n *node) write(t testing.TB, id string) policystore.Entry {
 		t.Fatal(err)
 	}
 	return e
+}
+
+// insist writes as clients do: again, if others wrote first every time.
+func (n *node) insist(ctx context.Context, w policystore.Write) error {
+	for {
+		if _, err := n.authority.Write(ctx, w); !errors.Is(err, policystore.ErrContention) {
+			return err
+		}
+	}
 }
 
 // view returns what is in force at the revision or later.

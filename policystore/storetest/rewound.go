@@ -135,6 +135,26 @@ func testRepair(t *testing.T, whole, short func() policystore.Log) {
 	}
 }
 
+// An entry that is there by the time it would be brought back is passed over.
+func testRepairPasses(t *testing.T, whole, short func() policystore.Log) {
+	l := loseEntries(t, whole(), short())
+	n, head, err := policystore.Repair(contextOf(t), overtaken{l.short}, Domain, l.whole, nil, nil)
+	if err != nil || n != 0 || head != l.entries[8].Position() {
+		t.Errorf("Repair of a record where somebody else was first = %d, %s, %v, want none up to %s", n, head, err, l.entries[8].Position())
+	}
+	wantEntries(t, l.short, l.entries)
+}
+
+// overtaken is a log where somebody else has appended the very entry just before.
+type overtaken struct{ policystore.Log }
+
+func (o overtaken) Append(ctx context.Context, after policystore.Position, e policystore.Entry) (policystore.Entry, error) {
+	if _, err := o.Log.Append(ctx, after, e); err != nil {
+		return policystore.Entry{}, err
+	}
+	return o.Log.Append(ctx, after, e)
+}
+
 // What cannot be brought back is not, and the record stays as it is.
 func testRepairRefuses(t *testing.T, whole, short func() policystore.Log) {
 	l := loseEntries(t, whole(), short())

@@ -61,6 +61,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (open func() policystore.Log)) {
 	}
 	for name, test := range map[string]func(t *testing.T, whole, short func() policystore.Log){
 		"Repair":         testRepair,
+		"RepairPasses":   testRepairPasses,
 		"RepairRefuses":  testRepairRefuses,
 		"RepairUnsigned": testRepairUnsigned,
 		"Rewind":         testRewind,
