@@ -63,7 +63,7 @@ var rooms = map[string]room{
 		never: drivers,
 	},
 	module + "/faults": {},
-	module + "/bench":  {may: []string{module + "/", "google.golang.org/", "golang.org/x/"}, never: drivers},
+	module + "/bench":  {may: []string{module + "/", "google.golang.org/", "golang.org/x/", "github.com/redis/"}, never: []string{"database/"}},
 }
 
 // listed is what go list says of a package.

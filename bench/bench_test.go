@@ -1,6 +1,9 @@
+//go:build linux
+
 package main
 
 import (
+	"bufio"
 	"strings"
 	"testing"
 
@@ -28,13 +31,15 @@ func TestEchoSizes(t *testing.T) {
 	}
 }
 
+func said(text string) *bufio.Reader { return bufio.NewReader(strings.NewReader(text)) }
+
 func TestListening(t *testing.T) {
-	got, err := listening(strings.NewReader("serving the record teishi from /tmp/a on b.db at revision 2 on 127.0.0.1:4711; try: grpcurl\n"))
+	got, err := listening(said("serving the record teishi from /tmp/a on b.db at revision 2 on 127.0.0.1:4711; try: grpcurl\n"))
 	if err != nil || got != "127.0.0.1:4711" {
 		t.Errorf("listening = %q, %v", got, err)
 	}
 	for _, line := range []string{"", "no address\n", "cut short on 127.0.0.1:4"} {
-		if got, err := listening(strings.NewReader(line)); err == nil {
+		if got, err := listening(said(line)); err == nil {
 			t.Errorf("%q: listening = %q, want an error", line, got)
 		}
 	}

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -20,12 +22,22 @@ type benchmark struct {
 	directory string // temporary
 	teishi    string // the program
 	self      string // this program
+	redis     bool   // there is one to measure with
 	out       io.Writer
 }
 
 // serve starts teishi on a record.
 func (b *benchmark) serve(ctx context.Context, record string) (*process, error) {
-	return start(ctx, b.teishi, "serve", "--store", "sqlite:"+record, "--listen", "127.0.0.1:0", "--lame-duck", "0s", "--log-level", "error")
+	return b.start(ctx, "--store", "sqlite:"+record)
+}
+
+// follow starts teishi as a decision point.
+func (b *benchmark) follow(ctx context.Context, url string) (*process, error) {
+	return b.start(ctx, "--follow", url)
+}
+
+func (b *benchmark) start(ctx context.Context, args ...string) (*process, error) {
+	return start(ctx, b.teishi, append([]string{"serve", "--listen", "127.0.0.1:0", "--lame-duck", "0s", "--log-level", "error"}, args...)...)
 }
 
 // echo starts the empty server, with a file of fixed answers or without.

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command bench measures what the benchmarks of packages cannot: the program as it is run.
 //
 //	go run ./bench
@@ -35,6 +37,8 @@ type settings struct {
 	callers     int           // at a time, for throughput
 	connections int           // that they share
 	starts      int           // of each server
+	writes      int           // whose way to decision points is measured, for each way
+	readers     int           // that follow one Redis
 }
 
 func main() {
@@ -48,16 +52,23 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {
-	if len(args) > 0 && args[0] == echoCommand {
-		return serveEcho(ctx, args[1:], stdout)
+	if len(args) > 0 {
+		switch args[0] {
+		case echoCommand:
+			return serveEcho(ctx, args[1:], stdout)
+		case crowdCommand:
+			return followAll(ctx, args[1:], stdout)
+		}
 	}
 	var s settings
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
-	flags.IntVar(&s.rounds, "rounds", 25, "drive each server so many times; 0 measures starts alone")
+	flags.IntVar(&s.rounds, "rounds", 25, "drive each server so many times; 0 measures no calls")
 	flags.DurationVar(&s.span, "span", 400*time.Millisecond, "drive a server for so long at a time")
 	flags.IntVar(&s.callers, "callers", 32, "callers at a time, for throughput")
 	flags.IntVar(&s.connections, "connections", 4, "connections that they share")
-	flags.IntVar(&s.starts, "starts", 5, "start each server so many times; 0 measures calls alone")
+	flags.IntVar(&s.starts, "starts", 5, "start each server so many times; 0 measures no starts")
+	flags.IntVar(&s.writes, "writes", 500, "have so many suspensions reach decision points by each way; 0 measures no propagation")
+	flags.IntVar(&s.readers, "readers", 500, "have so many readers follow one Redis; 0 has none")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -91,8 +102,14 @@ func bench(ctx context.Context, s settings, stdout io.Writer) error {
 			return err
 		}
 	}
+	b.redis = b.hasRedis()
 	if s.starts > 0 {
-		return b.starting(ctx, w1)
+		if err := b.starting(ctx, w1); err != nil {
+			return err
+		}
+	}
+	if b.redis && (s.writes > 0 || s.readers > 0) {
+		return b.following(ctx)
 	}
 	return nil
 }

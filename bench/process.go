@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -6,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 // process is a server that runs as a child of this process.
 type process struct {
 	cmd     *exec.Cmd
+	stdout  *bufio.Reader // after the first line
 	stderr  bytes.Buffer
 	started time.Time
 	address string
@@ -39,7 +41,8 @@ func start(ctx context.Context, program string, args ...string) (*process, error
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
-	if p.address, err = listening(stdout); err != nil {
+	p.stdout = bufio.NewReader(stdout)
+	if p.address, err = listening(p.stdout); err != nil {
 		_ = p.cmd.Process.Kill() // it may have ended by itself
 		return nil, fmt.Errorf("start %s: %w\n%s", filepath.Base(program), errors.Join(err, p.cmd.Wait()), p.stderr.Bytes())
 	}
@@ -49,8 +52,8 @@ func start(ctx context.Context, program string, args ...string) (*process, error
 var address = regexp.MustCompile(` on (127\.0\.0\.1:[0-9]+)`)
 
 // listening returns the address that a server says to listen on.
-func listening(stdout io.Reader) (string, error) {
-	line, err := bufio.NewReader(stdout).ReadString('\n')
+func listening(stdout *bufio.Reader) (string, error) {
+	line, err := stdout.ReadString('\n')
 	if err != nil {
 		return "", fmt.Errorf("read where it listens: %w", err)
 	}
@@ -61,12 +64,15 @@ func listening(stdout io.Reader) (string, error) {
 	return found[1], nil
 }
 
-// stop ends the server and returns when it has ended.
+// stop ends the server, unless it has ended by itself, and returns when it has ended.
 func (p *process) stop() error {
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
-	return p.cmd.Wait()
+	if err := p.cmd.Wait(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", filepath.Base(p.cmd.Path), err, p.stderr.Bytes())
+	}
+	return nil
 }
 
 // file returns the path of a file that Linux keeps about the process.

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -8,9 +10,11 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
+	"github.com/teishi-dev/teishi/cluster"
 	"github.com/teishi-dev/teishi/policy/workload"
 )
 
@@ -77,19 +81,65 @@ func (b *benchmark) starting(ctx context.Context, w1 *world) error {
 		return err
 	}
 	b.printBeginning(w2.name, large, empty, large.targets(time.Second, 300<<20))
+	if b.redis {
+		return b.startingFromRedis(ctx, w2, empty)
+	}
 	return nil
+}
+
+// startingFromRedis measures how a decision point starts that has nothing but Redis.
+func (b *benchmark) startingFromRedis(ctx context.Context, w *world, empty beginning) (err error) {
+	s, err := b.site(ctx, w.record)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	counter, err := s.StartShim(cluster.ShimConfig{Target: s.redis.Addr()})
+	if err != nil {
+		return err
+	}
+	follow := func(address string) func(context.Context) (*process, error) {
+		return func(ctx context.Context) (*process, error) { return b.follow(ctx, s.redis.URLAt(address, "")) }
+	}
+	if _, err := begin(ctx, follow(counter.Addr()), w.answersFirst); err != nil {
+		return err
+	}
+	point, err := b.begins(ctx, follow(s.redis.Addr()), w.answersFirst)
+	if err != nil {
+		return err
+	}
+	b.printBeginning(w.name+" Redis", point, empty, point.targets(time.Second, 300<<20))
+	fmt.Fprintf(b.out, "a decision point that starts on %s reads %.1f MiB from Redis\n\n", w.name, float64(counter.Traffic().Down)/(1<<20))
+	return nil
+}
+
+// answersFirst asks the health of a server until it is ready, and then the first question.
+func (w *world) answersFirst(ctx context.Context, c *grpc.ClientConn) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	health, err := healthpb.NewHealthClient(c).Watch(ctx, &healthpb.HealthCheckRequest{}, grpc.WaitForReady(true))
+	if err != nil {
+		return err
+	}
+	for {
+		state, err := health.Recv()
+		if err != nil {
+			return fmt.Errorf("watch the health: %w", err)
+		}
+		if state.Status == healthpb.HealthCheckResponse_SERVING {
+			break
+		}
+	}
+	resp, err := teishiv1.NewDecisionServiceClient(c).Check(ctx, w.checks[0])
+	if err != nil {
+		return err
+	}
+	return w.right(0, resp)
 }
 
 // startOn measures starts on a world.
 func (b *benchmark) startOn(ctx context.Context, w *world) (beginning, error) {
-	return b.begins(ctx, func(ctx context.Context) (*process, error) { return b.serve(ctx, w.record) },
-		func(ctx context.Context, c *grpc.ClientConn) error {
-			resp, err := teishiv1.NewDecisionServiceClient(c).Check(ctx, w.checks[0], grpc.WaitForReady(true))
-			if err != nil {
-				return err
-			}
-			return w.right(0, resp)
-		})
+	return b.begins(ctx, func(ctx context.Context) (*process, error) { return b.serve(ctx, w.record) }, w.answersFirst)
 }
 
 // begins returns the medians of several starts.
