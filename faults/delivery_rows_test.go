@@ -78,8 +78,16 @@ var deliveryRows = []row{
 		h.wait("forty more writes", h.reach(before+40))
 		h.cli("XTRIM", logKey, "MAXLEN", "=", "20")
 		h.cli("XDEL", logKey, fmt.Sprintf("%d-0", h.top()-5))
+		h.must(h.reading.Heal())
+		h.wait("until decision points notice", func(context.Context) error {
+			for _, p := range h.points {
+				if !strings.Contains(p.Log(), "a checkpoint is needed") {
+					return fmt.Errorf("%s has not noticed that entries are gone", p.Name())
+				}
+			}
+			return nil
+		})
 		h.rejoin()
-		h.follows("grpc")
 		h.follows("redis")
 	}},
 }
