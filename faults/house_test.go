@@ -286,20 +286,20 @@ func (h *house) start(c cluster.TeishiConfig) *cluster.Teishi {
 	return t
 }
 
-// restart starts a server again that was killed, and waits until it serves.
+// restart starts a server again, and waits until it serves.
 func (h *house) restart(t *cluster.Teishi) {
 	h.Helper()
 	h.again(t)
 	h.must(t.Ready(h.ctx))
 }
 
-// again starts a server again that ended, and does not wait for it: it may be given what it cannot serve.
+// again starts a server again, and does not wait for it: it may be given what it cannot serve.
 func (h *house) again(t *cluster.Teishi) {
 	h.Helper()
 	h.load.mu.Lock()
 	h.lives[t.Name()]++
 	h.load.mu.Unlock()
-	h.must(t.Start(h.ctx))
+	h.must(t.Restart(h.ctx))
 }
 
 // makeKeys makes the key that authorities sign with, and the file of those that are trusted.
