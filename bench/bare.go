@@ -20,7 +20,8 @@ type bare struct {
 	clients []*goredis.Client
 }
 
-// bare returns that way, for as many bytes as an entry of the record has, to as many readers as there are decision points.
+// bare returns that way, for what the newest entry of the record is published as, to as many readers as there are decision
+// points.
 func (s *site) bare(ctx context.Context) (*bare, error) {
 	b := &bare{}
 	writer := b.client(s.redis.Addr())

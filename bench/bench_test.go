@@ -4,8 +4,12 @@ package main
 
 import (
 	"bufio"
+	"context"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -57,5 +61,63 @@ func TestRatio(t *testing.T) {
 	}
 	if got := median(rounds, ofTeishi, calls); got != 30 {
 		t.Errorf("median = %v, want 30", got)
+	}
+}
+
+// TestRound sends news to a receiver that needs 2 ms and one that needs 5 ms, and sees from when on that is counted.
+func TestRound(t *testing.T) {
+	ms := time.Millisecond
+	for _, test := range []struct {
+		name   string
+		polled bool
+		want   passage
+	}{
+		{"polled, from the acknowledgement", true, passage{sending: 1 * ms, first: 2 * ms, last: 5 * ms}},
+		{"waiting, from the call", false, passage{sending: 1 * ms, first: 3 * ms, last: 6 * ms}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := way{polled: test.polled}
+				var arrivals []chan int
+				for _, needs := range []time.Duration{5 * ms, 2 * ms} {
+					arrival := make(chan int, 1)
+					arrivals = append(arrivals, arrival)
+					w.receivers = append(w.receivers, func(_ context.Context, i int) error {
+						if got := <-arrival; got != i {
+							t.Errorf("news %d came as %d", i, got)
+						}
+						time.Sleep(needs)
+						return nil
+					})
+				}
+				w.send = func(_ context.Context, i int) error {
+					time.Sleep(ms)
+					for _, arrival := range arrivals {
+						arrival <- i
+					}
+					return nil
+				}
+				got, err := w.round(t.Context(), 7, 3)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if want := []passage{test.want, test.want, test.want}; !slices.Equal(got, want) {
+					t.Errorf("round = %v, want %v", got, want)
+				}
+			})
+		})
+	}
+}
+
+func TestParseCrowd(t *testing.T) {
+	hash := strings.Repeat("0f", 32)
+	url, readers, from, err := parseCrowd([]string{"redis://127.0.0.1:1", "500", "12", hash})
+	if err != nil || url != "redis://127.0.0.1:1" || readers != 500 || from.Revision != 12 || from.Hash.String() != hash {
+		t.Errorf("parseCrowd = %s, %d, %v, %v", url, readers, from, err)
+	}
+	for _, args := range [][]string{nil, {"redis://a", "x", "12", hash}, {"redis://a", "1", "x", hash}, {"redis://a", "1", "12", "x"}} {
+		if _, _, _, err := parseCrowd(args); err == nil {
+			t.Errorf("parsed %q, want an error", args)
+		}
 	}
 }

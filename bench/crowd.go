@@ -69,8 +69,11 @@ func parseCrowd(args []string) (url string, readers int, from policystore.Positi
 	}
 	readers, err = strconv.Atoi(args[1])
 	revision, err2 := strconv.ParseInt(args[2], 10, 64)
-	_, err3 := hex.Decode(from.Hash[:], []byte(args[3]))
-	from.Epoch, from.Revision = 1, policy.Revision(revision)
+	hash, err3 := hex.DecodeString(args[3])
+	if copy(from.Hash[:], hash) != len(hash) {
+		err3 = fmt.Errorf("a hash of %d bytes", len(hash))
+	}
+	from.Epoch, from.Revision = 1, policy.Revision(revision) // the record is new, so it was never rewound
 	return args[0], readers, from, errors.Join(err, err2, err3)
 }
 

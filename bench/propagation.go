@@ -82,25 +82,29 @@ func (b *benchmark) propagation(ctx context.Context, s *site, name, url string, 
 	}
 	defer func() { err = errors.Join(err, all.stop()) }()
 	ours, asked := s.suspending(all, fresh.take(b.writes+perRound))
+	if _, err := ours.round(ctx, 0, perRound); err != nil { // which is not counted, and whose entries are like those to come
+		return err
+	}
 	bare, err := s.bare(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, bare.close()) }()
+	if _, err := bare.round(ctx, 0, perRound); err != nil {
+		return err
+	}
 	var teishi, redis []passage
-	for done := -perRound; done < b.writes; done += perRound { // the first round is not counted
+	for done := 0; done < b.writes; done += perRound {
 		n := min(perRound, b.writes-done)
-		a, err := ours.round(ctx, done+perRound, n)
+		a, err := ours.round(ctx, perRound+done, n)
 		if err != nil {
 			return err
 		}
-		c, err := bare.round(ctx, done+perRound, n)
+		c, err := bare.round(ctx, perRound+done, n)
 		if err != nil {
 			return err
 		}
-		if done >= 0 {
-			teishi, redis = append(teishi, a...), append(redis, c...)
-		}
+		teishi, redis = append(teishi, a...), append(redis, c...)
 	}
 	b.printPropagation(name, teishi, redis, asked)
 	return nil

@@ -61,18 +61,19 @@ func (s *site) serve(ctx context.Context, name string, args ...string) (*cluster
 	return s.StartTeishi(ctx, cluster.TeishiConfig{Binary: s.binary, Name: name, Args: args})
 }
 
-// follow starts decision points that follow the URL, and returns when all of them can answer. Stop ends them.
+// follow starts decision points that follow the URL, and returns when all of them can answer. They end with the site, unless
+// they are stopped before.
 func (s *site) follow(ctx context.Context, url string) (all decisionPoints, err error) {
 	for i := range points {
 		t, err := s.serve(ctx, fmt.Sprintf("decision-%d", i+1), "--follow", url)
 		if err != nil {
-			return nil, errors.Join(err, all.stop())
+			return nil, err
 		}
 		all = append(all, t)
 	}
 	for _, t := range all {
 		if err := t.Ready(ctx); err != nil {
-			return nil, errors.Join(err, all.stop())
+			return nil, err
 		}
 	}
 	return all, nil
