@@ -30,15 +30,22 @@ func (r *Replica) assist(ctx context.Context, d Demand) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, assistWithin)
 	defer cancel()
-	used := slices.IndexFunc(r.origins, func(o Origin) bool { return o.Name == r.state.Load().source })
+	used := r.inUse()
 	for step := range len(r.origins) - 1 {
-		o := &r.origins[(max(used, 0)+1+step)%len(r.origins)]
+		o := &r.origins[(used+1+step)%len(r.origins)]
 		head, reached := r.fetch(ctx, o, d)
 		if reached || ctx.Err() != nil {
 			return
 		}
 		r.absent = absence{head: head, until: time.Now().Add(absentFor)}
 	}
+}
+
+// inUse returns which origin is followed, or was last.
+func (r *Replica) inUse() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return max(0, slices.IndexFunc(r.origins, func(o Origin) bool { return r.followed.origin != nil && o.Name == r.followed.origin.Name }))
 }
 
 // fetch applies what an origin yields until what is demanded is reached or the head that it proves is.

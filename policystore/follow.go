@@ -112,8 +112,8 @@ func (r *Replica) rest(i int, err error) {
 	t.again = time.Now().Add(t.retry/2 + rand.N(t.retry))
 	if text := err.Error(); text != t.said || time.Since(t.saidAt) > repeatedAfter {
 		t.said, t.saidAt = text, time.Now()
-		r.logger.Warn("following was interrupted", slog.String("source", name), slog.String("trouble", string(TroubleOf(err))),
-			slog.Any("error", err), slog.Duration("retry", t.retry))
+		r.logger.Warn("following was interrupted", slog.String("source", name), slog.String("setting", r.origins[i].Setting),
+			slog.String("trouble", string(TroubleOf(err))), slog.Any("error", err), slog.Duration("retry", t.retry))
 	}
 }
 
@@ -168,6 +168,14 @@ func (r *Replica) follow(ctx context.Context, i int) error {
 // lostPlace reports whether an error says that the entries that follow are not to be had, and a checkpoint is needed.
 func lostPlace(err error) bool { return errors.Is(err, ErrCompacted) || errors.Is(err, ErrEpoch) }
 
+// begin notes that an origin is followed from now on, and returns from where.
+func (r *Replica) begin(o *Origin) Position {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.followed.begin(o, r.current.position, time.Now())
+	return r.current.position
+}
+
 // position returns where the fold is that the next entry goes on.
 func (r *Replica) position() Position {
 	r.mu.Lock()
@@ -183,8 +191,9 @@ func (r *Replica) tail(ctx context.Context, i int, leave context.CancelCauseFunc
 	var watching sync.WaitGroup
 	defer watching.Wait()
 	defer stop()
+	at := r.begin(o)
 	watching.Go(func() { r.watch(ctx, leave) })
-	for event, err := range o.Source.Tail(ctx, r.position()) {
+	for event, err := range o.Source.Tail(ctx, at) {
 		alive := err == nil
 		switch {
 		case err != nil:
@@ -210,7 +219,6 @@ func (r *Replica) tail(ctx context.Context, i int, leave context.CancelCauseFunc
 
 // watch leaves the origin that is followed when it proves nothing, or does not deliver what it proves, until ctx ends.
 func (r *Replica) watch(ctx context.Context, leave context.CancelCauseFunc) {
-	began := time.Now()
 	looks := time.NewTicker(lookEvery)
 	defer looks.Stop()
 	for {
@@ -219,38 +227,72 @@ func (r *Replica) watch(ctx context.Context, leave context.CancelCauseFunc) {
 		case <-ctx.Done():
 			return
 		}
-		if err := r.stalled(began, time.Now()); err != nil {
+		if err := r.stalled(time.Now()); err != nil {
 			leave(err)
 			return
 		}
 	}
 }
 
-// stalled reports as an error that the origin followed since a moment has nothing more to give.
-func (r *Replica) stalled(began, now time.Time) error {
+// stalled reports as an error that the origin that is followed has nothing more to give.
+func (r *Replica) stalled(now time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if failpoint.Without("silence") {
 		return nil
 	}
-	if now.Sub(latest(began, r.lastSign)) > maxSilence {
+	return r.followed.stalled(now)
+}
+
+// followed is what the origin in use has given since it is followed. What another helped out with, or the answer to a report,
+// shows at the most what it owes.
+type followed struct {
+	origin *Origin
+	at     Position  // how far it has delivered
+	sign   time.Time // when it last proved something that is not old
+	step   time.Time // when it last delivered an entry
+	owed   Position  // a head that was proven, and that it has not delivered
+	since  time.Time // when it began to owe that
+}
+
+// begin starts to follow an origin from a position.
+func (f *followed) begin(o *Origin, at Position, now time.Time) {
+	*f = followed{origin: o, at: at, sign: now, step: now}
+}
+
+func (f *followed) delivers(o *Origin, at Position, now time.Time) {
+	if o != f.origin {
+		return
+	}
+	f.at, f.step = at, now
+	if later(f.owed, at) == at {
+		f.owed = Position{}
+	}
+}
+
+func (f *followed) proves(o *Origin, now time.Time) {
+	if o == f.origin {
+		f.sign = now
+	}
+}
+
+// owes notes a head that somebody has proven.
+func (f *followed) owes(head Position, now time.Time) {
+	if f.owed.Revision == 0 && later(f.at, head) != f.at {
+		f.owed, f.since = head, now
+	}
+}
+
+func (f *followed) stalled(now time.Time) error {
+	switch owing := now.Sub(f.since); {
+	case now.Sub(f.sign) > maxSilence:
 		return errSilent
-	}
-	if len(r.proofs.waiting) == 0 {
+	case f.owed.Revision == 0:
 		return nil
-	}
-	due := latest(began, r.proofs.waiting[0].received)
-	if now.Sub(latest(due, r.lastStep)) > maxUnreached || now.Sub(due) > maxBehind {
+	case min(owing, now.Sub(f.step)) > maxUnreached, owing > maxBehind:
 		return errUnreached
 	}
 	return nil
-}
-
-func latest(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
 }
 
 // restore goes on from an origin's checkpoint, where there is no other way: at the start, and where the entries that follow

@@ -13,8 +13,10 @@ import (
 
 // An Origin is a source that a replica may follow, by the name that answers, log lines and metrics have for it.
 type Origin struct {
-	Name   string
-	Source Source
+	Name string
+	// Setting is what whoever set it up calls it, for log lines about what is wrong with it; may be empty.
+	Setting string
+	Source  Source
 	// Record says that it is the record itself, in this process: nobody else could sign its proofs.
 	Record bool
 }
@@ -53,10 +55,9 @@ type Replica struct {
 	mu       sync.Mutex // guards what follows, which is swapped in with the next event
 	current  state      // its fold may lie behind what is served, while a later epoch is folded
 	proofs   proofs
-	recent   *recent   // nil unless an authority needs it
-	proven   bool      // fresh is closed
-	lastSign time.Time // when the origin in use last proved something that is not old
-	lastStep time.Time // when an entry was last applied
+	recent   *recent // nil unless an authority needs it
+	proven   bool    // fresh is closed
+	followed followed
 
 	hashed    hashed     // of the last state whose hash was computed
 	assisting sync.Mutex // held by who asks another origin for a revision that is demanded
@@ -90,6 +91,7 @@ func NewReplica(c ReplicaConfig) *Replica {
 	if r.logger == nil {
 		r.logger = slog.New(slog.DiscardHandler)
 	}
+	r.proofs.said = make(map[string]time.Time)
 	r.proofs.skew = c.MaxClockSkew
 	if r.proofs.skew == 0 {
 		r.proofs.skew = defaultClockSkew
@@ -121,17 +123,21 @@ func (r *Replica) apply(o *Origin, e *Entry) error {
 	defer r.mu.Unlock()
 	at := r.current.position
 	if at.Revision >= e.Revision && at.Epoch >= e.Epoch && at.Revision > 0 {
-		return r.again(e)
+		if err := r.again(e); err != nil {
+			return err
+		}
+		r.followed.delivers(o, e.Position(), time.Now())
+		return nil
 	}
 	f, err := r.current.next(e)
 	if err != nil {
 		return err
 	}
+	r.followed.delivers(o, e.Position(), time.Now())
 	r.take(f, o)
 	r.current.payload += int64(len(e.Payload))
 	r.proofs.applied(f.position)
 	r.recent.add(e)
-	r.lastStep = time.Now()
 	r.publish(r.proofs.due(), reading())
 	return nil
 }
@@ -159,25 +165,26 @@ func (r *Replica) take(f fold, o *Origin) {
 // prove takes a head proof for what it is worth, and reports whether it is news that the origin lives. One that answers a
 // report is of no origin.
 func (r *Replica) prove(o *Origin, h *HeadProof) (alive bool) {
-	if err := r.signedHead(o, h); err != nil {
-		r.refuse(h, err)
-		return false
-	}
+	unsigned := r.signedHead(o, h)
 	now := reading()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if unsigned != nil {
+		r.refuse(h, unsigned)
+		return false
+	}
 	p, err := r.proofs.judge(h, r.domain, r.current.position, now)
 	if err != nil && !errors.Is(err, errProofSeen) {
 		r.refuse(h, err)
 		r.publish(nil, now)
 		return false
 	}
-	r.proofs.refusing = false
 	if err == nil {
 		r.current.head = later(r.current.head, h.Position)
 	}
+	r.followed.owes(h.Position, now.mono)
 	if o != nil {
-		r.lastSign = now.mono
+		r.followed.proves(o, now.mono)
 		r.current.source, r.current.frozen = o.Name, nil
 	}
 	r.publish(p, now)
@@ -191,13 +198,16 @@ func (r *Replica) signedHead(o *Origin, h *HeadProof) error {
 	return r.trust.verifyHead(h)
 }
 
-// refuse counts a proof that proves nothing, and says so once.
+// refuse counts a proof that proves nothing, and says so, once a minute for each of the reasons that there are: between the
+// proofs of one authority come those of others, which may well be good.
 func (r *Replica) refuse(h *HeadProof, err error) {
-	r.metrics.proofsRefused.WithLabelValues(proofTrouble(err)).Inc()
-	if !r.proofs.refusing {
-		r.logger.Warn("a head proof proves nothing", slog.String("authority", h.Authority), slog.Any("error", err))
+	trouble := proofTrouble(err)
+	r.metrics.proofsRefused.WithLabelValues(trouble).Inc()
+	if said, ok := r.proofs.said[trouble]; ok && time.Since(said) < repeatedAfter {
+		return
 	}
-	r.proofs.refusing = true
+	r.proofs.said[trouble] = time.Now()
+	r.logger.Warn("a head proof proves nothing", slog.String("authority", h.Authority), slog.Any("error", err))
 }
 
 // publish swaps the state in, with a newer proof if there is one, and wakes whoever waits for another revision. What lies

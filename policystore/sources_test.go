@@ -286,6 +286,40 @@ func TestDemandedRevisionIsAskedOfTheNextSource(t *testing.T) {
 	})
 }
 
+// What another source helps out with keeps nobody from leaving the one that is followed: it is silent nevertheless, or does not
+// deliver what is proven.
+func TestHelpHidesNothing(t *testing.T) {
+	h := history(t, 30)
+	for name, prove := range map[string]bool{"silent": false, "wedged": true} {
+		t.Run(name, func(t *testing.T) {
+			playOf(t, 2, func(t *testing.T, c *choice) {
+				c.sources[0].give(h[0])
+				c.sources[0].prove(h[0].Position())
+				for i := range 29 {
+					got := make(chan error, 1)
+					go func() {
+						_, err := c.replica.View(t.Context(), policystore.Demand{MinRevision: h[i+1].Revision})
+						got <- err
+					}()
+					c.pass(150 * time.Millisecond)
+					c.sources[1].prove(h[i+1].Position())
+					c.sources[1].give(h[i+1])
+					if err := <-got; err != nil {
+						t.Fatal(err)
+					}
+					if prove && i%6 == 0 && len(c.sources[0].began()) == 1 {
+						c.sources[0].prove(h[i+1].Position())
+					}
+					c.pass(100 * time.Millisecond)
+				}
+				if n := len(c.sources[0].began()); n < 2 {
+					t.Error("the first source is still followed: nobody has probed it")
+				}
+			})
+		})
+	}
+}
+
 // Policy that nothing proves is spent after its time: EXPIRED long before, it then permits nothing.
 func TestSpent(t *testing.T) {
 	h := history(t, 1)
