@@ -32,7 +32,7 @@ func (r *Replica) open() Position {
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
 			r.metrics.checkpointsRefused.WithLabelValues(localSource).Inc()
-			r.logger.Error("the local checkpoint is refused", slog.String("file", r.local), slog.Any("error", err))
+			r.logger.Error("the local checkpoint is refused: --local-checkpoint (TEISHI_LOCAL_CHECKPOINT)", slog.String("file", r.local), slog.Any("error", err))
 		}
 		return Position{}
 	}
@@ -122,7 +122,7 @@ func (k *localKeeper) keep(s *state, last bool) {
 	if s.position != k.kept && (last || much || k.kept.Revision == 0 || time.Since(k.at) >= localEvery) {
 		if err := r.writeLocal(s); err != nil {
 			r.metrics.localFailures.Inc()
-			r.logger.Error("the local checkpoint was not kept", slog.String("file", r.local), slog.Any("error", err))
+			r.logger.Error("the local checkpoint was not kept: --local-checkpoint (TEISHI_LOCAL_CHECKPOINT)", slog.String("file", r.local), slog.Any("error", err))
 			return
 		}
 		k.kept, k.at, k.payload = s.position, time.Now(), s.payload

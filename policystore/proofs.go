@@ -40,11 +40,11 @@ func proofTrouble(err error) string {
 
 // proofs judges head proofs.
 type proofs struct {
-	skew     time.Duration        // how far the time of one may be off the clock
-	last     map[string]time.Time // of each authority, without monotonic reading
-	past     [keptPositions]Position
-	waiting  []*proof // of positions above what is applied, as they came
-	refusing bool     // the last one proved nothing
+	skew    time.Duration        // how far the time of one may be off the clock
+	last    map[string]time.Time // of each authority, without monotonic reading
+	past    [keptPositions]Position
+	waiting []*proof             // of positions above what is applied, as they came
+	said    map[string]time.Time // when it was last said that one proves nothing, by why
 }
 
 // judge returns the proof if it is of what is applied, nothing if it is of what is yet to come, and an error if it
@@ -81,7 +81,8 @@ func (p *proofs) plausible(h *HeadProof, domain string, now moment) error {
 		return errProofDomain
 	}
 	if off := now.wall.Sub(h.IssuedTime.Round(0)); off.Abs() > p.skew && !failpoint.Without("skew") {
-		return fmt.Errorf("%w: %s", errProofClock, off)
+		return fmt.Errorf("%w: by %s, and --max-clock-skew (TEISHI_MAX_CLOCK_SKEW) is %s: set the clock of this machine or of that authority right",
+			errProofClock, off.Round(time.Millisecond), p.skew)
 	}
 	return nil
 }

@@ -33,12 +33,16 @@ func Repair(ctx context.Context, log Log, domain string, from Source, trust *Tru
 	defer stop(nil)
 	idle := time.AfterFunc(repairIdle, func() { stop(errIdle) })
 	defer idle.Stop()
+	var first time.Time // of the proofs: it may have been taken before the last entries were written
 	for event, err := range from.Tail(ctx, head) {
 		switch {
 		case err != nil:
 			return n, f.position, fmt.Errorf("read what follows %s: %w", f.position, err)
 		case event.Head != nil:
-			if event.Head.Position == f.position {
+			if first.IsZero() {
+				first = event.Head.IssuedTime
+			}
+			if event.Head.Position == f.position && event.Head.IssuedTime.After(first) {
 				return n, f.position, nil
 			}
 			continue

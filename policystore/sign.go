@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -20,7 +21,7 @@ import (
 )
 
 // ErrSignature says that an entry, a checkpoint or a proof is not signed by anybody who is trusted with it.
-var ErrSignature = errors.New("it is not signed by a trusted key")
+var ErrSignature = errors.New("it is not signed by a trusted key: see --trust-keys")
 
 // What is signed names its kind first, so that a signature of one thing is never taken for that of another.
 const (
@@ -164,7 +165,7 @@ func parseTrustedKey(words []string) (trustedKey, error) {
 	}
 	raw, err := base64.StdEncoding.DecodeString(words[0])
 	if err != nil || len(raw) != ed25519.PublicKeySize {
-		return k, fmt.Errorf("%q is not a public key of Ed25519 in base64", words[0])
+		return k, errors.New("its first word is not a public key of Ed25519 in base64, as teishi key public prints it") // it may be a private one
 	}
 	k.key = raw
 	for i, to := range []*policy.Revision{&k.from, &k.until} {
@@ -181,6 +182,11 @@ func parseTrustedKey(words []string) (trustedKey, error) {
 		return k, fmt.Errorf("its first revision %d is after its last %d", k.from, k.until)
 	}
 	return k, nil
+}
+
+// Has reports whether what the signer signs is trusted, at one revision or another.
+func (t *TrustedKeys) Has(s *Signer) bool {
+	return slices.ContainsFunc(*t.keys.Load(), func(k trustedKey) bool { return k.key.Equal(s.key.Public()) })
 }
 
 // Replace has t trust the keys of other, and no longer those it trusted.

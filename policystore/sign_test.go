@@ -67,7 +67,7 @@ func TestParseTrustedKeysRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                    "no key in it",
 		"# none":              "no key in it",
-		"key":                 `line 1: "key" is not a public key`,
+		"key":                 `line 1: its first word is not a public key`,
 		key[:20]:              "is not a public key",
 		"\n" + key + " 0":     `line 2: "0" is not a revision`,
 		key + " x":            `"x" is not a revision`,

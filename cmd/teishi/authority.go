@@ -27,11 +27,11 @@ func (n *node) keep(ctx context.Context, c *serveConfig) error {
 	}
 	log, err := setting.open(ctx, n.id, false, n.logger)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", named("store"), err)
 	}
 	n.closers = append(n.closers, log.Close)
 	n.source = setting.where()
-	n.replicate(c, []policystore.Origin{{Name: setting.kind, Source: log, Record: true}})
+	n.replicate(c, []policystore.Origin{{Name: setting.kind, Setting: named("store"), Source: log, Record: true}})
 	authority := policystore.NewAuthority(policystore.AuthorityConfig{
 		Log: log, Replica: n.replica, Name: n.id, Signer: c.signer, Metrics: n.metrics, Logger: n.logger,
 	})
@@ -85,20 +85,21 @@ type checker interface{ Check(context.Context) error }
 const (
 	minCheck = 200 * time.Millisecond
 	maxCheck = 10 * time.Second
+	sayAgain = time.Minute // what goes on is said again: somebody may look at the last lines only
 )
 
 // bear waits until the record is at hand, which a server that is starting, failing over or set up wrongly may keep it from,
 // and writes its first entry if there is none.
 func (n *node) bear(ctx context.Context, log store, signer *policystore.Signer) error {
-	said := ""
+	said, saidAt := "", time.Time{}
 	for retry := minCheck; ctx.Err() == nil; retry = min(2*retry, maxCheck) {
 		err := n.bearOnce(ctx, log, signer)
 		if err == nil {
 			return nil
 		}
-		if err.Error() != said && ctx.Err() == nil {
-			said = err.Error()
-			n.logger.Error("waiting for the record: --store (TEISHI_STORE)", slog.Any("error", err), slog.Duration("retry", maxCheck))
+		if (err.Error() != said || time.Since(saidAt) > sayAgain) && ctx.Err() == nil {
+			said, saidAt = err.Error(), time.Now()
+			n.logger.Error("waiting for the record: "+named("store"), slog.Any("error", err), slog.Duration("retry", maxCheck))
 		}
 		select {
 		case <-time.After(retry):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,8 +62,11 @@ func (f *serverFlags) explain(err error) error {
 	case s.Code() == codes.DeadlineExceeded:
 		return fmt.Errorf("no answer from %s in time: %s\nwait longer with --timeout", f.address, s.Message())
 	case s.Code() == codes.Unimplemented:
-		return fmt.Errorf("what answers at %s is no teishi of this version: %s", f.address, s.Message())
+		return fmt.Errorf("what answers at %s is a decision point, or no teishi of this version: %s\nname an authority with --server", f.address, s.Message())
+	case reason == "REVISION_NOT_REACHED":
+		return fmt.Errorf("%s\nit is not in the record, or not yet: name a revision that a write has returned", s.Message())
 	}
+	fields = slices.DeleteFunc(fields, func(text string) bool { return text == s.Message() })
 	return errors.New(strings.Join(append([]string{s.Message()}, fields...), "\n  "))
 }
 

@@ -15,6 +15,9 @@ func variable(flag string) string {
 	return "TEISHI_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
+// named is what a setting is called where it is to be looked at: by its flag and its variable.
+func named(flag string) string { return fmt.Sprintf("--%s (%s)", flag, variable(flag)) }
+
 // environment gives every flag that the command line does not state the value of its variable.
 func (p *program) environment(flags *pflag.FlagSet) error {
 	var faults []error
@@ -82,7 +85,7 @@ type faults []error
 // add notes what is wrong with a setting; a nil error is nothing wrong.
 func (f *faults) add(flag string, err error) {
 	if err != nil {
-		*f = append(*f, fmt.Errorf("  --%s (%s): %w", flag, variable(flag), err))
+		*f = append(*f, fmt.Errorf("  %s: %w", named(flag), err))
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 
 	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
+	"github.com/teishi-dev/teishi/policystore"
 )
 
 func (p *program) fleetCommand() *cobra.Command {
@@ -90,13 +91,18 @@ func (p *program) fleet(ctx context.Context, f *serverFlags, timeout time.Durati
 // clearScreen moves to the top of a terminal and forgets what is there.
 const clearScreen = "\x1b[H\x1b[2J"
 
+// isTerminal reports whether somebody looks at what is written. The null device is of the same kind as a terminal.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {
 		return false
 	}
 	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
 }
 
 func fleetTable(all *teishiv1.ListReplicasResponse) string {
@@ -106,7 +112,7 @@ func fleetTable(all *teishiv1.ListReplicasResponse) string {
 	fmt.Fprintln(rows, "REPLICA\tREVISION\tBEHIND\tFRESHNESS\tAGE\tSOURCE\tREPORTED\tSTATE HASH\tVERSION")
 	for _, r := range all.GetReplicas() {
 		fmt.Fprintf(rows, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.GetId(), r.GetRevision(), behind(all, r),
-			strings.TrimPrefix(r.GetFreshness().GetState().String(), "STATE_"), age(r), r.GetFreshness().GetSource(), silence(r),
+			freshness(r), age(r), r.GetFreshness().GetSource(), silence(r),
 			shortHash(r.GetStateHash()), r.GetVersion())
 	}
 	rows.Flush()
@@ -124,6 +130,17 @@ func behind(all *teishiv1.ListReplicasResponse, r *teishiv1.Replica) string {
 	return fmt.Sprint(all.GetRevision() - r.GetRevision())
 }
 
+// freshness is how fresh a replica is, or was when it was last heard of.
+func freshness(r *teishiv1.Replica) string {
+	state := strings.TrimPrefix(r.GetFreshness().GetState().String(), "STATE_")
+	if isSilent(r) {
+		return "was " + state
+	}
+	return state
+}
+
+func isSilent(r *teishiv1.Replica) bool { return r.GetSilence().AsDuration() > policystore.SilentAfter }
+
 // age is how old what a replica has applied may be by now.
 func age(r *teishiv1.Replica) string {
 	if r.GetFreshness().GetAge() == nil {
@@ -134,14 +151,11 @@ func age(r *teishiv1.Replica) string {
 
 func silence(r *teishiv1.Replica) string {
 	ago := r.GetSilence().AsDuration().Round(100*time.Millisecond).String() + " ago"
-	if r.GetSilence().AsDuration() > silentAfter {
+	if isSilent(r) {
 		return "SILENT, " + ago
 	}
 	return ago
 }
-
-// silentAfter is after what time without a report a replica is shown as silent.
-const silentAfter = 5 * time.Second
 
 func shortHash(hash []byte) string {
 	if len(hash) < 4 {

@@ -17,7 +17,7 @@ func (n *node) follow(c *serveConfig) error {
 		if err != nil {
 			return err
 		}
-		origin.Name = distinct(origins, origin.Name)
+		origin.Name, origin.Setting = distinct(origins, origin.Name), named("follow")
 		origins = append(origins, origin)
 	}
 	n.source = strings.Join(originNames(origins), ", ")
@@ -42,7 +42,7 @@ func (n *node) origin(o *originSetting, domain string) (policystore.Origin, erro
 	}
 	authority, err := remote.New(remote.Config{URL: o.url, Domain: domain})
 	if err != nil {
-		return policystore.Origin{}, fmt.Errorf("--follow (TEISHI_FOLLOW): %s: %w", o.url, err)
+		return policystore.Origin{}, fmt.Errorf("%s: %w", named("follow"), err)
 	}
 	n.closers = append(n.closers, authority.Close)
 	n.reporters = append(n.reporters, authority)

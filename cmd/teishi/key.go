@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -24,14 +26,7 @@ func (p *program) keyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-			if err != nil {
-				return err
-			}
-			if _, err := f.Write(text); err != nil {
-				return err
-			}
-			if err := f.Close(); err != nil {
+			if err := writeKey(args[0], text); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintln(p.stdout, signer.Public())
@@ -51,4 +46,19 @@ func (p *program) keyCommand() *cobra.Command {
 		},
 	})
 	return c
+}
+
+// writeKey writes a file that only its owner may read, and never over another.
+func writeKey(file string, text []byte) error {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s is there already, and may be a key in use: name another file", file)
+	}
+	if err != nil {
+		return err
+	}
+	if _, err = f.Write(text); err != nil {
+		return errors.Join(err, f.Close(), os.Remove(file))
+	}
+	return f.Close()
 }

@@ -42,7 +42,7 @@ not verify; the first one is named.`,
 }
 
 func (p *program) verify(ctx context.Context, s *storeSetting) (err error) {
-	log, err := s.openChecked(ctx, "verify", true)
+	log, err := s.openRecord(ctx, "verify", true)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w\nthere is no record yet: start one with teishi serve, or say where it is with --store", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,7 +35,7 @@ A record in SQLite needs none of it.`,
 			}
 			from, to, err := postgres.Migrate(c.Context(), *s.postgres)
 			if err != nil {
-				return fmt.Errorf("--store (TEISHI_STORE): %w", err)
+				return fmt.Errorf("%s: %w", named("store"), err)
 			}
 			if from == to {
 				_, err = fmt.Fprintf(p.stdout, "%s: the tables are of version %d already\n", s.where(), to)
@@ -51,8 +52,9 @@ A record in SQLite needs none of it.`,
 // recordSetting judges the settings of a command that needs no more than a record, in the user's data directory without any.
 func (p *program) recordSetting(command string, f *storeFlags, others ...error) (*storeSetting, error) {
 	var wrong faults
-	s, err := p.storeSetting(f, false)
+	s, err := p.storeSetting("store", f, false)
 	wrong.add("store", err)
+	wrong.add("store-password-file", checkReadable(f.passwordFile))
 	wrong.add("domain", checkSlug(f.domain))
 	wrong = append(wrong, others...)
 	return s, wrong.err(command)
@@ -81,6 +83,7 @@ stop writing as soon as they notice what is lacking, and go on by themselves whe
 			others.add("trust-keys", err)
 			source, closeSource, err := p.repairSource(c.Context(), from, &f, &r)
 			others.add("from", err)
+			r.check(&others)
 			s, err := p.recordSetting("teishi store repair", &f, others...)
 			if err != nil {
 				return err
@@ -98,17 +101,16 @@ stop writing as soon as they notice what is lacking, and go on by themselves whe
 
 // repairSource opens what entries are brought back from.
 func (p *program) repairSource(ctx context.Context, from string, f *storeFlags, r *redisFlags) (policystore.Source, func() error, error) {
-	if o, err := p.origins(from, r, f.domain, nil); err == nil && len(o) == 1 {
-		if o[0].redis != nil {
-			source, err := redis.NewSource(*o[0].redis)
-			return source, func() error { return nil }, err
-		}
-		source, err := remote.New(remote.Config{URL: o[0].url, Domain: f.domain})
-		return source, source.Close, err
+	scheme, _, _ := strings.Cut(from, "://")
+	switch scheme {
+	case "":
+		return nil, nil, errors.New("say where the entries still are: redis://…, grpc://…, sqlite:FILE or postgres://…")
+	case "grpc", "redis", "rediss", "redis+sentinel", "rediss+sentinel":
+		return p.originSource(from, f.domain, r)
 	}
-	s, err := p.storeSetting(&storeFlags{store: from, domain: f.domain}, false)
-	if err != nil || from == "" {
-		return nil, nil, fmt.Errorf("%q is none of redis://…, grpc://…, sqlite:FILE, postgres://…", from)
+	s, err := p.storeSetting("from", &storeFlags{store: from, domain: f.domain}, false)
+	if err != nil {
+		return nil, nil, err
 	}
 	log, err := s.openChecked(ctx, "repair", true)
 	if err != nil {
@@ -117,8 +119,25 @@ func (p *program) repairSource(ctx context.Context, from string, f *storeFlags, 
 	return log, log.Close, nil
 }
 
+// originSource opens a Redis or an authority.
+func (p *program) originSource(from, domain string, r *redisFlags) (policystore.Source, func() error, error) {
+	origins, err := p.origins("from", from, r, domain, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(origins) > 1 {
+		return nil, nil, errors.New("name one source at a time")
+	}
+	if config := origins[0].redis; config != nil {
+		source, err := redis.NewSource(*config)
+		return source, func() error { return nil }, err
+	}
+	source, err := remote.New(remote.Config{URL: origins[0].url, Domain: domain})
+	return source, source.Close, err
+}
+
 func (p *program) repair(ctx context.Context, s *storeSetting, source policystore.Source, trust *policystore.TrustedKeys) (err error) {
-	log, err := s.openChecked(ctx, "repair", false)
+	log, err := s.openRecord(ctx, "repair", false)
 	if err != nil {
 		return err
 	}
@@ -132,7 +151,11 @@ func (p *program) repair(ctx context.Context, s *storeSetting, source policystor
 	case err != nil:
 		return err
 	}
-	_, err = fmt.Fprintf(p.stdout, "%s: %d entries brought back; it ends at revision %d of epoch %d\n", s.where(), n, head.Revision, head.Epoch)
+	what := fmt.Sprintf("%d entries brought back", n)
+	if n == 0 {
+		what = "it lacks nothing that is there"
+	}
+	_, err = fmt.Fprintf(p.stdout, "%s: %s; it ends at revision %d of epoch %d\n", s.where(), what, head.Revision, head.Epoch)
 	return err
 }
 
@@ -191,12 +214,15 @@ func checkReason(reason string) error {
 }
 
 func (p *program) rewind(ctx context.Context, s *storeSetting, signer *policystore.Signer, above int64, reason string) (err error) {
-	log, err := s.openChecked(ctx, "rewind", false)
+	log, err := s.openRecord(ctx, "rewind", false)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
 	e, err := policystore.Rewind(ctx, log, s.domain, signer, above, reason)
+	if errors.Is(err, policystore.ErrNotFound) {
+		return fmt.Errorf("%s: the record is empty: there is nothing to go on from, and nothing to give up", named("store"))
+	}
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,10 @@ func (p *program) aclCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "acl",
 		Short: "Print the ACL of the users that Redis and its Sentinels need, and no more",
-		Args:  arguments(0, 0),
+		Long: `Print the ACL of the users that Redis and its Sentinels need, and no more. There is no password in it: where a user's belongs
+stands SHA256-OF-THE-PASSWORD, which is what "printf %s PASSWORD | sha256sum" prints.`,
+		Example: `  teishi redis acl --domain teishi`,
+		Args:    arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error {
 			var wrong faults
 			wrong.add("domain", checkSlug(domain))
@@ -54,17 +57,21 @@ sure first that it is the record that is right; if it lacks entries, teishi stor
 			if address != "" {
 				others.add("redis", err)
 			}
+			r.check(&others)
 			s, err := p.recordSetting("teishi redis reseed", &f, others...)
 			if err != nil {
 				return err
 			}
-			log, err := s.openChecked(c.Context(), "reseed", true)
+			log, err := s.openRecord(c.Context(), "reseed", true)
 			if err != nil {
 				return err
 			}
 			publisher, err := redis.NewPublisher(redis.PublisherConfig{Config: *config, Record: log, Source: log})
 			if err == nil {
 				err = publisher.Reseed(c.Context())
+			}
+			if err != nil {
+				err = fmt.Errorf("%s: %w", named("redis"), err)
 			}
 			if err := errors.Join(err, log.Close()); err != nil {
 				return err

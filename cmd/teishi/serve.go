@@ -123,25 +123,36 @@ func (p *program) serveConfig(f *serveFlags) (serveConfig, error) {
 	wrong.add("listen", checkListen(f.listen, f.insecure.on))
 	wrong.add("metrics-listen", checkMetrics(f.metrics, f.insecure.on))
 	wrong.add("insecure", f.insecure.wrong)
+	wrong.add("local-checkpoint", checkLocal(f.local))
 	for _, d := range []struct {
 		flag, text string
 		to         *time.Duration
-	}{{"serve-stale-for", f.staleFor, &c.staleFor}, {"max-clock-skew", f.skew, &c.skew}, {"lame-duck", f.lameDuck, &c.lameDuck}, {"grace", f.grace, &c.grace}} {
-		*d.to, err = duration(d.text)
+		judge      func(string) (time.Duration, error)
+	}{
+		{"serve-stale-for", f.staleFor, &c.staleFor, span},
+		{"max-clock-skew", f.skew, &c.skew, span},
+		{"lame-duck", f.lameDuck, &c.lameDuck, duration},
+		{"grace", f.grace, &c.grace, duration},
+	} {
+		*d.to, err = d.judge(d.text)
 		wrong.add(d.flag, err)
 	}
 	c.signer, err = readSigner(f.signKey)
 	wrong.add("sign-key", err)
 	c.trust, err = readTrust(f.trustKeys)
 	wrong.add("trust-keys", err)
+	wrong.add("sign-key", c.trust.checkSigner(c.signer))
 	return c, wrong.err("teishi serve")
 }
 
 // role judges the settings that make an authority or a decision point.
 func (p *program) role(f *serveFlags, c *serveConfig, wrong *faults) {
 	var err error
+	if f.follow != "" || f.publish != "" {
+		f.redis.check(wrong)
+	}
 	if f.follow != "" {
-		c.follow, err = p.origins(f.follow, &f.redis, f.store.domain, c.logger)
+		c.follow, err = p.origins("follow", f.follow, &f.redis, f.store.domain, c.logger)
 		wrong.add("follow", err)
 		for flag, value := range map[string]string{"store": f.store.store, "redis": f.publish, "example": f.example, "sign-key": f.signKey} {
 			if value != "" {
@@ -150,12 +161,13 @@ func (p *program) role(f *serveFlags, c *serveConfig, wrong *faults) {
 		}
 		return
 	}
-	c.store, err = p.storeSetting(&f.store, f.example != "")
+	c.store, err = p.storeSetting("store", &f.store, f.example != "")
 	wrong.add("store", err)
 	if f.publish != "" {
 		c.publish, err = p.redisConfig("redis", f.publish, &f.redis, f.store.domain, c.logger)
 		wrong.add("redis", err)
 	}
+	wrong.add("store-password-file", checkReadable(f.store.passwordFile))
 }
 
 func checkID(id string) error {
@@ -212,6 +224,15 @@ func duration(s string) (time.Duration, error) {
 		return 0, fmt.Errorf("%q is not a duration such as 500ms or 10s", s)
 	}
 	return d, nil
+}
+
+// span is a duration that is none at all if it is 0.
+func span(s string) (time.Duration, error) {
+	d, err := duration(s)
+	if err == nil && d == 0 {
+		err = errors.New("it has to be more than 0: 1s is little, and 1ms next to nothing")
+	}
+	return d, err
 }
 
 var logLevels = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}

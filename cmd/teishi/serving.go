@@ -40,7 +40,7 @@ func listen(flag, address string) (net.Listener, error) {
 		err = failed.Err // the rest of it says the address again
 	}
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w; choose another address with --%s", address, err, flag)
+		return nil, fmt.Errorf("listen on %s: %w; choose another address with %s", address, err, named(flag))
 	}
 	return l, nil
 }

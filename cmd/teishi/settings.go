@@ -6,12 +6,15 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
 
 	"github.com/teishi-dev/teishi/policystore"
 	"github.com/teishi-dev/teishi/policystore/redis"
+	"github.com/teishi-dev/teishi/policystore/remote"
 )
 
 // storeFlags say which record is meant.
@@ -34,10 +37,54 @@ func (f *redisFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.key, "redis-key", "", "the private key of that certificate, in this `FILE`")
 }
 
+// check notes which of the files cannot be read.
+func (f *redisFlags) check(wrong *faults) {
+	wrong.add("redis-password-file", checkReadable(f.passwordFile))
+	wrong.add("redis-sentinel-password-file", checkReadable(f.sentinelPasswordFile))
+	wrong.add("redis-ca", checkReadable(f.ca))
+	wrong.add("redis-cert", checkReadable(f.cert))
+	wrong.add("redis-key", checkReadable(f.key))
+}
+
+// checkReadable reports as an error that a file which is read again and again cannot be read now; none is no file.
+func checkReadable(file string) error {
+	if file == "" {
+		return nil
+	}
+	_, err := os.ReadFile(file)
+	return err
+}
+
+// checkLocal reports as an error that there is no place for a file which is not there yet.
+func checkLocal(file string) error {
+	if file == "" {
+		return nil
+	}
+	if info, err := os.Stat(file); err == nil && info.IsDir() {
+		return fmt.Errorf("%s is a directory: name a file in it", file)
+	}
+	directory := filepath.Dir(file)
+	if info, err := os.Stat(directory); err != nil || !info.IsDir() {
+		return fmt.Errorf("there is no directory %s to keep it in: make it first", directory)
+	}
+	return nil
+}
+
+// shown is what was given for a URL, unless it may have a password in it.
+func shown(given string) string {
+	if strings.Contains(given, "@") {
+		return "what is given"
+	}
+	return strconv.Quote(given)
+}
+
 // redisConfig returns how the Redis is reached that a flag names by its URL.
 func (p *program) redisConfig(flag, address string, f *redisFlags, domain string, logger *slog.Logger) (*redis.Config, error) {
 	if err := p.checkSecret(flag, address, "--redis-password-file"); err != nil {
 		return nil, err
+	}
+	if logger != nil {
+		logger = logger.With(slog.String("setting", named(flag)))
 	}
 	c := &redis.Config{
 		URL:                  address,
@@ -71,21 +118,28 @@ type originSetting struct {
 	redis *redis.Config // of a Redis
 }
 
-// origins returns what is to be followed, in order.
-func (p *program) origins(urls string, f *redisFlags, domain string, logger *slog.Logger) ([]originSetting, error) {
+// origins returns what is to be followed, in order, as a flag names it.
+func (p *program) origins(flag, urls string, f *redisFlags, domain string, logger *slog.Logger) ([]originSetting, error) {
 	var all []originSetting
 	for _, address := range splitURLs(urls) {
 		switch scheme, _, _ := strings.Cut(address, "://"); scheme {
 		case "grpc":
+			authority, err := remote.New(remote.Config{URL: address, Domain: domain})
+			if err != nil {
+				return nil, fmt.Errorf("%s is not grpc://HOST:PORT", shown(address))
+			}
 			all = append(all, originSetting{url: address})
+			if err := authority.Close(); err != nil {
+				return nil, err
+			}
 		case "redis", "rediss", "redis+sentinel", "rediss+sentinel":
-			c, err := p.redisConfig("follow", address, f, domain, logger)
+			c, err := p.redisConfig(flag, address, f, domain, logger)
 			if err != nil {
 				return nil, err
 			}
 			all = append(all, originSetting{redis: c})
 		default:
-			return nil, fmt.Errorf("%q is neither redis://… nor grpc://…", scheme)
+			return nil, fmt.Errorf("%s is neither redis://… nor grpc://…", shown(scheme))
 		}
 	}
 	return all, nil
@@ -109,13 +163,6 @@ func readSigner(file string) (*policystore.Signer, error) {
 	if file == "" {
 		return nil, nil
 	}
-	info, err := os.Stat(file)
-	if err != nil {
-		return nil, err
-	}
-	if info.Mode().Perm()&0o007 != 0 {
-		return nil, fmt.Errorf("%s can be read by everybody on this machine (mode %o): chmod 600 it", file, info.Mode().Perm())
-	}
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
@@ -123,6 +170,13 @@ func readSigner(file string) (*policystore.Signer, error) {
 	signer, err := policystore.ParseSigner(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().Perm()&0o007 != 0 {
+		return nil, fmt.Errorf("%s can be read by everybody on this machine (mode %o): chmod 600 it", file, info.Mode().Perm())
 	}
 	return signer, nil
 }
@@ -153,6 +207,14 @@ func readTrust(file string) (*trustSetting, error) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return &trustSetting{file, keys, info}, nil
+}
+
+// checkSigner reports as an error that what is signed would not be believed.
+func (t *trustSetting) checkSigner(s *policystore.Signer) error {
+	if t == nil || s == nil || t.keys.Has(s) {
+		return nil
+	}
+	return fmt.Errorf("its public key %s is not in the file of %s: add that line to it, there and wherever the record is followed", s.Public(), named("trust-keys"))
 }
 
 // trusted are the keys of the setting, none if it is nil.

@@ -31,8 +31,9 @@ type storeSetting struct {
 	domain   string
 }
 
-// storeSetting returns which record the flags mean: without --store a temporary one, or the one in the user's data directory.
-func (p *program) storeSetting(f *storeFlags, temporary bool) (*storeSetting, error) {
+// storeSetting returns which record the flags mean, of which one names it: without it a temporary one, or the one in the
+// user's data directory.
+func (p *program) storeSetting(flag string, f *storeFlags, temporary bool) (*storeSetting, error) {
 	s := &storeSetting{kind: "sqlite", domain: f.domain}
 	switch {
 	case f.store == "" && temporary:
@@ -42,7 +43,7 @@ func (p *program) storeSetting(f *storeFlags, temporary bool) (*storeSetting, er
 		s.file, err = p.defaultFile()
 		return s, err
 	case strings.HasPrefix(f.store, "postgres://"), strings.HasPrefix(f.store, "postgresql://"):
-		if err := p.checkSecret("store", f.store, "--store-password-file"); err != nil {
+		if err := p.checkSecret(flag, f.store, "--store-password-file"); err != nil {
 			return nil, err
 		}
 		s.kind = "postgres"
@@ -55,7 +56,7 @@ func (p *program) storeSetting(f *storeFlags, temporary bool) (*storeSetting, er
 	}
 	file, ok := strings.CutPrefix(f.store, "sqlite:")
 	if !ok || file == "" {
-		return nil, fmt.Errorf("%q names no store; say sqlite:FILE, or postgres://USER@HOST/DATABASE", f.store)
+		return nil, fmt.Errorf("%s names no store; say sqlite:FILE, or postgres://USER@HOST/DATABASE", shown(f.store))
 	}
 	s.file = file
 	return s, nil
@@ -79,8 +80,17 @@ func (s *storeSetting) openChecked(ctx context.Context, command string, readOnly
 	}
 	if c, ok := log.(checker); ok {
 		if err := c.Check(ctx); err != nil {
-			return nil, errors.Join(fmt.Errorf("--store (TEISHI_STORE): %w", err), log.Close())
+			return nil, errors.Join(err, log.Close())
 		}
+	}
+	return log, nil
+}
+
+// openRecord is openChecked of the record that --store names.
+func (s *storeSetting) openRecord(ctx context.Context, command string, readOnly bool) (store, error) {
+	log, err := s.openChecked(ctx, command, readOnly)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", named("store"), err)
 	}
 	return log, nil
 }
