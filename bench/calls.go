@@ -31,9 +31,9 @@ func (b *benchmark) serve(ctx context.Context, record string) (*process, error) 
 	return b.start(ctx, "--store", "sqlite:"+record)
 }
 
-// follow starts teishi as a decision point.
-func (b *benchmark) follow(ctx context.Context, url string) (*process, error) {
-	return b.start(ctx, "--follow", url)
+// follower returns what starts teishi as a decision point.
+func (b *benchmark) follower(urls string) func(context.Context) (*process, error) {
+	return func(ctx context.Context) (*process, error) { return b.start(ctx, "--follow", urls) }
 }
 
 func (b *benchmark) start(ctx context.Context, args ...string) (*process, error) {

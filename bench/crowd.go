@@ -150,11 +150,10 @@ func (b *benchmark) crowd(ctx context.Context, s *site, readers, first int) (c c
 	if err != nil {
 		return c, err
 	}
-	began, acknowledged := time.Now(), make([]int64, crowdWrites)
+	began, called := time.Now(), make([]int64, crowdWrites)
 	if err := paced(ctx, crowdWrites, func(i int) error {
-		err := s.suspend(ctx, first+i)
-		acknowledged[i] = time.Now().UnixNano()
-		return err
+		called[i] = time.Now().UnixNano()
+		return s.suspend(ctx, first+i)
 	}); err != nil {
 		return c, err
 	}
@@ -167,7 +166,7 @@ func (b *benchmark) crowd(ctx context.Context, s *site, readers, first int) (c c
 		return c, err
 	}
 	for i, at := range last {
-		c.lags = append(c.lags, time.Duration(at-acknowledged[i]))
+		c.lags = append(c.lags, time.Duration(at-called[i]))
 	}
 	slices.Sort(c.lags)
 	c.readers, c.elapsed, c.redis, c.process = readers, time.Since(began), after[0]-before[0], after[1]-before[1]
@@ -199,7 +198,7 @@ func (b *benchmark) printCrowds(one, many crowded) {
 	line("CPU of Redis for each entry a reader is given", microseconds, func(c crowded) float64 { return float64(c.redis) / c.given() })
 	line("CPU of a reader, of one processor", share, func(c crowded) float64 { return c.process.Seconds() / c.elapsed.Seconds() / float64(c.readers) })
 	line("CPU of a reader for each entry", microseconds, func(c crowded) float64 { return float64(c.process) / c.given() })
-	line("acknowledged until the last reader has it: p50", microseconds, func(c crowded) float64 { return float64(quantile(c.lags, 0.50)) })
+	line("from the call of a write until the last reader has it: p50", microseconds, func(c crowded) float64 { return float64(quantile(c.lags, 0.50)) })
 	line("p99", microseconds, func(c crowded) float64 { return float64(quantile(c.lags, 0.99)) })
 	fmt.Fprintln(b.out)
 }

@@ -5,14 +5,17 @@
 //	go run ./bench
 //
 // It builds teishi, serves the worlds W1 and W2 of policy/workload with it, and drives it over the loopback with one load
-// generator, in turn with an empty gRPC server that is made with the same options. Figures of one machine say little, so
-// what counts are the ratios to that server in the same run, each the median over rounds of the ratio within a round.
+// generator, in turn with an empty gRPC server that is made with the same options. Then it has suspensions reach decision
+// points, in turn with bare Redis. Figures of one machine say little, so what counts are the ratios to what is beside them in
+// the same run.
 //
-//	bench ──┬─▶ bench echo     the same messages, or as many bytes, answered without looking
-//	        └─▶ teishi serve   SQLite, W1 or W2
+//	bench ──┬─▶ bench echo       the same messages, or as many bytes, answered without looking
+//	        ├─▶ teishi serve     SQLite, W1 or W2 ──▶ redis-server ──▶ decision points
+//	        └─▶ bench crowd      five hundred readers of that Redis, and nothing else of a decision point
 //
-// Both are child processes, so that what they use can be told from what the load generator uses. It ends by itself after
-// some two minutes, leaves nothing behind, and exits with 0 whether or not targets are met: it is no test.
+// All are child processes, so that what they use can be told from what the load generator uses. It ends by itself after
+// some four minutes, leaves nothing behind, and exits with 0 whether or not targets are met: it is no test. Without a
+// redis-server it says what it skips.
 package main
 
 import (

@@ -87,7 +87,8 @@ func (b *benchmark) starting(ctx context.Context, w1 *world) error {
 	return nil
 }
 
-// startingFromRedis measures how a decision point starts that has nothing but Redis.
+// startingFromRedis measures how a decision point starts from Redis: one that has nothing else, and one that reports itself to
+// the authority too.
 func (b *benchmark) startingFromRedis(ctx context.Context, w *world, empty beginning) (err error) {
 	s, err := b.site(ctx, w.record)
 	if err != nil {
@@ -98,17 +99,19 @@ func (b *benchmark) startingFromRedis(ctx context.Context, w *world, empty begin
 	if err != nil {
 		return err
 	}
-	follow := func(address string) func(context.Context) (*process, error) {
-		return func(ctx context.Context) (*process, error) { return b.follow(ctx, s.redis.URLAt(address, "")) }
-	}
-	if _, err := begin(ctx, follow(counter.Addr()), w.answersFirst); err != nil {
+	if _, err := begin(ctx, b.follower(s.redis.URLAt(counter.Addr(), "")), w.answersFirst); err != nil {
 		return err
 	}
-	point, err := b.begins(ctx, follow(s.redis.Addr()), w.answersFirst)
-	if err != nil {
-		return err
+	for _, way := range []struct{ name, follow string }{
+		{w.name + " redis", s.redis.URL("")},
+		{w.name + " redis,grpc", s.redis.URL("") + ",grpc://" + s.authority.Addr()},
+	} {
+		point, err := b.begins(ctx, b.follower(way.follow), w.answersFirst)
+		if err != nil {
+			return err
+		}
+		b.printBeginning(way.name, point, empty, point.targets(time.Second, 300<<20))
 	}
-	b.printBeginning(w.name+" Redis", point, empty, point.targets(time.Second, 300<<20))
 	fmt.Fprintf(b.out, "a decision point that starts on %s reads %.1f MiB from Redis\n\n", w.name, float64(counter.Traffic().Down)/(1<<20))
 	return nil
 }
@@ -172,7 +175,7 @@ func (s beginning) targets(soon time.Duration, small int64) string {
 	return fmt.Sprintf("%s, %s", atMost(float64(s.answered), float64(soon), soon.String()), atMost(float64(s.resident), float64(small), mebibytes(small)))
 }
 
-const beginningColumns = "%-8s %12s %7s %10s %10s %7s %10s  %s\n"
+const beginningColumns = "%-14s %12s %7s %10s %10s %7s %10s  %s\n"
 
 func (b *benchmark) printBeginning(name string, s, baseline beginning, targets string) {
 	fmt.Fprintf(b.out, beginningColumns, name, s.answered.Round(100*time.Microsecond),
