@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,26 +17,45 @@ func (p *program) redisCommand() *cobra.Command {
 }
 
 func (p *program) aclCommand() *cobra.Command {
-	domain := ""
+	domain, sentinel := "", boolean{}
 	c := &cobra.Command{
 		Use:   "acl",
-		Short: "Print the ACL of the users that Redis and its Sentinels need, and no more",
-		Long: `Print the ACL of the users that Redis and its Sentinels need, and no more. There is no password in it: where a user's belongs
-stands SHA256-OF-THE-PASSWORD, which is what "printf %s PASSWORD | sha256sum" prints.`,
-		Example: `  teishi redis acl --domain teishi`,
-		Args:    arguments(0, 0),
+		Short: "Print the ACL of the users that Redis, or Sentinel, needs, and no more",
+		Long:  aclHelp(),
+		Example: `  teishi redis acl >users.acl
+  teishi redis acl --sentinel >>sentinel.conf`,
+		Args: arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error {
 			var wrong faults
 			wrong.add("domain", checkSlug(domain))
+			wrong.add("sentinel", sentinel.wrong)
 			if err := wrong.err("teishi redis acl"); err != nil {
 				return err
 			}
-			_, err := fmt.Fprint(p.stdout, redis.ACL(domain, nil))
+			users := redis.ServerUsers(domain)
+			if sentinel.on {
+				users = redis.SentinelUsers()
+			}
+			_, err := fmt.Fprint(p.stdout, redis.ACL(users, nil))
 			return err
 		},
 	}
 	c.Flags().StringVar(&domain, "domain", "teishi", "the `NAME` of the record")
+	sentinel.register(c.Flags(), "sentinel", "print the users of Sentinel, which has an ACL of its own, for every sentinel.conf")
 	return c
+}
+
+func aclHelp() string {
+	var b strings.Builder
+	b.WriteString(`Print the ACL of the users that Redis needs, and no more, as the file that aclfile names in every redis.conf; with --sentinel
+those that Sentinel needs. There is no password in it: where a user's belongs stands SHA256-OF-THE-PASSWORD, and has to be
+replaced by what "printf %s PASSWORD | sha256sum" prints.
+
+`)
+	for _, u := range append(redis.ServerUsers("teishi"), redis.SentinelUsers()...) {
+		fmt.Fprintf(&b, "  %-18s  %s\n", u.Name, u.For)
+	}
+	return strings.TrimRight(b.String(), "\n")
 }
 
 func (p *program) reseedCommand() *cobra.Command {

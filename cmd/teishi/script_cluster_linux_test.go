@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/teishi-dev/teishi/cluster"
 )
@@ -170,7 +171,7 @@ func serverOf(ts *testscript.TestScript, name string) *cluster.Teishi {
 }
 
 // serverCmd is `server VERB NAME`: ready and live wait until it is that; pause, resume, kill and stop do that to it. `! server
-// ready NAME` looks once.
+// ready NAME` waits until it lives and looks once whether it is ready, which it must not be.
 func serverCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 || neg && args[0] != "ready" {
 		ts.Fatalf("usage: server VERB NAME")
@@ -200,10 +201,13 @@ func serverCmd(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func notReady(ts *testscript.TestScript, s *cluster.Teishi) {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if err := s.Ready(ctx); err == nil || !strings.Contains(err.Error(), "it is NOT_SERVING") {
-		ts.Fatalf("it should live and not be ready: %v", err)
+	ts.Check(s.Live(context.Background()))
+	ctx, cancel := context.WithTimeout(context.Background(), watchdog)
+	defer cancel()
+	resp, err := grpc_health_v1.NewHealthClient(s.Conn()).Check(ctx, &grpc_health_v1.HealthCheckRequest{})
+	ts.Check(err)
+	if resp.Status != grpc_health_v1.HealthCheckResponse_NOT_SERVING {
+		ts.Fatalf("it is %s, want NOT_SERVING", resp.Status)
 	}
 }
 

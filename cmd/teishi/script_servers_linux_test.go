@@ -17,7 +17,7 @@ import (
 
 // postgresCmd is `postgres [SETTING=VALUE…]`: it makes a database, without tables, on the PostgreSQL that scripts share, or on
 // one of the script's own with those settings. DSN is its URL with the password, DATABASE the one without, PASSWORD
-// the password, and POSTGRES the server's address.
+// the password, NAME that of the database, and POSTGRES the server's address.
 func postgresCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("usage: postgres [SETTING=VALUE…]")
@@ -57,6 +57,7 @@ func name(ts *testscript.TestScript, p *cluster.Postgres, prefix string) {
 	ts.Setenv(prefix+"DSN", u.String())
 	ts.Setenv(prefix+"PASSWORD", password)
 	ts.Setenv(prefix+"POSTGRES", u.Host)
+	ts.Setenv(prefix+"NAME", s.database)
 	u.User = url.User(u.User.Username())
 	ts.Setenv(prefix+"DATABASE", u.String())
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -80,7 +79,7 @@ func shown(given string) string {
 
 // redisConfig returns how the Redis is reached that a flag names by its URL.
 func (p *program) redisConfig(flag, address string, f *redisFlags, domain string, logger *slog.Logger) (*redis.Config, error) {
-	if err := p.checkSecret(flag, address, "--redis-password-file"); err != nil {
+	if err := p.checkSecret(flag, address, "--redis-password-file or --redis-sentinel-password-file"); err != nil {
 		return nil, err
 	}
 	if logger != nil {
@@ -102,14 +101,19 @@ func (p *program) redisConfig(flag, address string, f *redisFlags, domain string
 
 // checkSecret refuses a password that was given on the command line, where every process can read it.
 func (p *program) checkSecret(flag, address, file string) error {
-	u, err := url.Parse(address)
-	if err != nil || u.User == nil || p.byEnvironment[flag] {
-		return nil // what is no URL is told by whoever needs it
+	if p.byEnvironment[flag] || !hasPassword(address) {
+		return nil
 	}
-	if _, secret := u.User.Password(); secret {
-		return fmt.Errorf("a password on the command line can be read by every process: put the URL into %s, or the password into a file and say %s", variable(flag), file)
-	}
-	return nil
+	return fmt.Errorf("a password on the command line can be read by every process: put the URL into %s, or the password into a file and say %s", variable(flag), file)
+}
+
+// hasPassword reports whether there is a password in a URL, or in what was meant to be one: it looks, for a list of hosts is
+// no URL to net/url.
+func hasPassword(address string) bool {
+	_, rest, _ := strings.Cut(address, "://")
+	authority := rest[:strings.IndexAny(rest+"/", "/?#")]
+	user := authority[:max(0, strings.LastIndex(authority, "@"))]
+	return strings.Contains(user, ":") || strings.Contains(address, "password=")
 }
 
 // originSetting is one thing to follow.

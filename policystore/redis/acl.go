@@ -46,19 +46,15 @@ func SentinelUsers() []User {
 	}
 }
 
-// ACL returns the lines that make the users, for the ACL files of every Redis and of every Sentinel. Hash gives the SHA-256
-// of a user's password in hexadecimal; where it is nil, or has none, a placeholder stands, with which Redis does not start.
-func ACL(domain string, hash func(user string) string) string {
+// ACL returns the lines that make the users, and turn off the one that needs no password: an ACL file of Redis, in which there
+// may be no comments, or lines for sentinel.conf. Hash gives the SHA-256 of a user's password in hexadecimal; where it is
+// nil, or has none, a placeholder stands, with which Redis does not start.
+func ACL(users []User, hash func(user string) string) string {
 	var b strings.Builder
-	section := func(title string, users []User) {
-		fmt.Fprintf(&b, "# %s\nuser default off resetkeys resetchannels -@all\n", title)
-		for _, u := range users {
-			fmt.Fprintf(&b, "# %s: %s\nuser %s on #%s %s\n", u.Name, u.For, u.Name, hashOr(hash, u.Name), u.Rules)
-		}
+	b.WriteString("user default off resetkeys resetchannels -@all\n")
+	for _, u := range users {
+		fmt.Fprintf(&b, "user %s on #%s %s\n", u.Name, hashOr(hash, u.Name), u.Rules)
 	}
-	section("Every Redis: the file that aclfile names, or redis.conf", ServerUsers(domain))
-	b.WriteString("\n")
-	section("Every Sentinel: sentinel.conf", SentinelUsers())
 	return b.String()
 }
 

@@ -220,7 +220,7 @@ func (a *Authority) Goodbye(ctx context.Context, id string) error {
 var reasons = map[string]error{
 	"COMPACTED":       policystore.ErrCompacted,
 	"EPOCH_MISMATCH":  policystore.ErrEpoch,
-	"RECORD_DIVERGED": policystore.ErrDiverged,
+	"RECORD_DIVERGED": fmt.Errorf("was it restored to an earlier point (teishi store repair), or is what was applied here, or --local-checkpoint, of another record? %w", policystore.ErrDiverged),
 	"RECORD_REWOUND":  &policystore.TroubleError{Trouble: policystore.Behind, Err: policystore.ErrRewound},
 	"DOMAIN_MISMATCH": &policystore.TroubleError{Trouble: policystore.Foreign, Err: errors.New("it is of another domain: see --domain")},
 }
