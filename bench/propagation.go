@@ -268,8 +268,9 @@ func (b *benchmark) printPropagation(name string, ours, bare []passage, asked *p
 	line("then, until all deny: p50", last, 0.50, 2*time.Millisecond)
 	line("p99", last, 0.99, 10*time.Millisecond)
 	line("max", last, 1, 0)
-	fmt.Fprintf(b.out, "  a decision point is asked %.1f times for each, an answer takes %s (p50), %s (p99): that much too late are figures at most\n\n",
+	fmt.Fprintf(b.out, "  a decision point is asked %.1f times for each, an answer takes %s (p50), %s (p99): that much too late are figures at most\n",
 		float64(len(took))/float64(len(ours)*points), microseconds(float64(quantile(took, 0.5))), microseconds(float64(quantile(took, 0.99))))
+	fmt.Fprintf(b.out, "  load by then: %s\n\n", load())
 }
 
 // quantileOf returns the q-quantile of one figure of passages.
