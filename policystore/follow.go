@@ -24,7 +24,7 @@ const (
 	maxBehind     = 5 * time.Second // with a proof of what is not delivered yet, whatever is delivered meanwhile
 	lookEvery     = 250 * time.Millisecond
 	restoreWithin = 2 * time.Minute // a checkpoint is read, however slow the link
-	repeatedAfter = time.Minute     // an error that goes on is logged again
+	repeatedAfter = time.Minute     // trouble of the same sort is logged again
 )
 
 // Why an origin is left that did not err.
@@ -41,7 +41,7 @@ type turn struct {
 	retry    time.Duration // how long it is left alone next time
 	poisoned error         // what it gave that does not verify; nil once it has given anything that does
 	refused  error         // what was wrong with its newest checkpoint; nil unless all were refused
-	said     string        // the error logged last
+	said     Trouble       // the sort of the error logged last: what an error says may differ each time
 	saidAt   time.Time
 }
 
@@ -110,8 +110,8 @@ func (r *Replica) rest(i int, err error) {
 		t.retry = time.Millisecond
 	}
 	t.again = time.Now().Add(t.retry/2 + rand.N(t.retry))
-	if text := err.Error(); text != t.said || time.Since(t.saidAt) > repeatedAfter {
-		t.said, t.saidAt = text, time.Now()
+	if sort := TroubleOf(err); sort != t.said || time.Since(t.saidAt) > repeatedAfter {
+		t.said, t.saidAt = sort, time.Now()
 		r.logger.Warn("following was interrupted", slog.String("source", name), slog.String("setting", r.origins[i].Setting),
 			slog.String("trouble", string(TroubleOf(err))), slog.Any("error", err), slog.Duration("retry", t.retry))
 	}

@@ -18,8 +18,9 @@ const (
 )
 
 // KeepCheckpoints stores a checkpoint of what is in force every 5,000 entries or 16 MiB of payload, and one at once where
-// there is a key to sign with and the newest is not signed, until ctx ends. It does nothing for a log that is no Archive, and while the record is in doubt. One that cannot be stored is logged and is due again 5,000
-// entries later: without it a start takes longer.
+// there is a key to sign with and the newest is not signed, until ctx ends. It does nothing for a log that is no Archive, and
+// while the record is in doubt. One that cannot be stored is logged and is due again 5,000 entries later: without it a start
+// takes longer.
 func (a *Authority) KeepCheckpoints(ctx context.Context) {
 	archive, ok := a.log.(Archive)
 	if !ok {
@@ -28,6 +29,7 @@ func (a *Authority) KeepCheckpoints(ctx context.Context) {
 	k := keeper{authority: a, archive: archive, every: checkpointEntries + policy.Revision(rand.N(checkpointEntries/10))}
 	for first := true; ctx.Err() == nil; {
 		s := a.replica.state.Load()
+		_, newer := a.Proof() // there are none while the record is in doubt
 		if s.snapshot != nil && a.Doubted() == nil {
 			if first {
 				k.look(ctx)
@@ -37,6 +39,7 @@ func (a *Authority) KeepCheckpoints(ctx context.Context) {
 		}
 		select {
 		case <-s.changed:
+		case <-newer:
 		case <-ctx.Done():
 		}
 	}

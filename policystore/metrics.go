@@ -122,6 +122,9 @@ func (m *Metrics) poisoned(name string, err error) {
 	}
 }
 
+// DamagedProof counts a head proof that a source could not decode.
+func (m *Metrics) DamagedProof() { m.proofsRefused.WithLabelValues("damaged").Inc() }
+
 // Published counts entries that were published, or found to be.
 func (m *Metrics) Published(entries int) { m.published.Add(float64(entries)) }
 

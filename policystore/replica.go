@@ -55,8 +55,9 @@ type Replica struct {
 	mu       sync.Mutex // guards what follows, which is swapped in with the next event
 	current  state      // its fold may lie behind what is served, while a later epoch is folded
 	proofs   proofs
-	recent   *recent // nil unless an authority needs it
-	proven   bool    // fresh is closed
+	recent   *recent      // nil unless an authority needs it
+	doubted  func() error // says why the record is not to be believed; nil where there is no authority
+	proven   bool         // fresh is closed
 	followed followed
 
 	hashed    hashed     // of the last state whose hash was computed
@@ -116,7 +117,7 @@ func poisonous(err error) bool {
 // apply verifies an entry and folds it in. One that was applied before is verified and skipped: several origins may
 // deliver it.
 func (r *Replica) apply(o *Origin, e *Entry) error {
-	if err := r.trust.VerifyEntry(r.domain, e); err != nil && !failpoint.Without("signatures") {
+	if err := r.signedEntry(o, e); err != nil {
 		return err
 	}
 	r.mu.Lock()
@@ -165,10 +166,14 @@ func (r *Replica) take(f fold, o *Origin) {
 // prove takes a head proof for what it is worth, and reports whether it is news that the origin lives. One that answers a
 // report is of no origin.
 func (r *Replica) prove(o *Origin, h *HeadProof) (alive bool) {
-	unsigned := r.signedHead(o, h)
+	unsigned, doubtful := r.signedHead(o, h), r.doubtful(o)
 	now := reading()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if doubtful {
+		r.followed.proves(o, now.mono) // it lives, and that is all
+		return true
+	}
 	if unsigned != nil {
 		r.refuse(h, unsigned)
 		return false
@@ -189,6 +194,22 @@ func (r *Replica) prove(o *Origin, h *HeadProof) (alive bool) {
 	}
 	r.publish(p, now)
 	return true
+}
+
+// doubtful reports whether an origin is a record that is in doubt: a head that others must not believe proves nothing here
+// either.
+func (r *Replica) doubtful(o *Origin) bool {
+	return o != nil && o.Record && r.doubted != nil && r.doubted() != nil
+}
+
+func (r *Replica) signedEntry(o *Origin, e *Entry) error {
+	switch {
+	case failpoint.Without("signatures"):
+		return nil
+	case o.Record:
+		return r.trust.verifyRecorded(r.domain, e)
+	}
+	return r.trust.VerifyEntry(r.domain, e)
 }
 
 func (r *Replica) signedHead(o *Origin, h *HeadProof) error {

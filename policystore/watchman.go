@@ -16,8 +16,9 @@ const (
 )
 
 // Verify reads the whole record once, in the background of a start that began with a checkpoint, and checks every link, hash,
-// time, format and, where keys are trusted, signature, until ctx ends. While an entry does not verify the record
-// is in doubt, and is read again every minute. What the entries fold into is for the function Verify to see.
+// time, format and, from the first revision that any trusted key is trusted for, signature, until ctx ends: what was written
+// before anybody signed is vouched for by the first entry that is signed, through the chain. While an entry does not verify
+// the record is in doubt, and is read again every minute. What the entries fold into is for the function Verify to see.
 func (a *Authority) Verify(ctx context.Context) {
 	for ctx.Err() == nil {
 		began := time.Now()
@@ -56,7 +57,7 @@ func (a *Authority) verifyChain(ctx context.Context) (policy.Revision, error) {
 			if _, err := e.Changes(); err != nil {
 				return at.Revision, err
 			}
-			if err := a.replica.trust.VerifyEntry(a.domain, e); err != nil {
+			if err := a.replica.trust.verifyRecorded(a.domain, e); err != nil {
 				return at.Revision, err
 			}
 			at, last = e.Position(), e.Time

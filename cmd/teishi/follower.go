@@ -34,7 +34,9 @@ func (n *node) follow(c *serveConfig) error {
 // origin opens one thing to follow.
 func (n *node) origin(o *originSetting, domain string) (policystore.Origin, error) {
 	if o.redis != nil {
-		source, err := redis.NewSource(*o.redis)
+		config := *o.redis
+		config.Damaged = n.metrics.DamagedProof
+		source, err := redis.NewSource(config)
 		if err != nil {
 			return policystore.Origin{}, err
 		}

@@ -27,6 +27,7 @@ type Config struct {
 	CAFile, CertFile, KeyFile string
 	Domain                    string       // of the record: a slug; "teishi" if empty
 	Logger                    *slog.Logger // nil discards
+	Damaged                   func()       // is told of every head proof that is skipped because it cannot be decoded; may be nil
 }
 
 // DefaultDomain is the domain of a record that names none.

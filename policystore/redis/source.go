@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"sync/atomic"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -17,7 +16,6 @@ import (
 // checkpoints. It holds nothing open: each Tail and each Checkpoint is a connection.
 type Source struct {
 	*server
-	damaged atomic.Int64
 }
 
 var (
@@ -33,9 +31,6 @@ func NewSource(c Config) (*Source, error) {
 	}
 	return &Source{server: s}, nil
 }
-
-// DamagedProofs returns how many head proofs were skipped because they could not be decoded.
-func (s *Source) DamagedProofs() int64 { return s.damaged.Load() }
 
 // open returns a connection to a server that may be followed. One that Sentinel names must be the master: what a former one
 // has is of the past.

@@ -139,7 +139,9 @@ func (t *tail) head(m goredis.XMessage, since time.Time) {
 	t.proof = m.ID
 	h, err := policystore.DecodeHead([]byte(field(m, proofField)))
 	if err != nil {
-		t.damaged.Add(1)
+		if t.config.Damaged != nil {
+			t.config.Damaged()
+		}
 		return
 	}
 	h.Received = since

@@ -1,0 +1,113 @@
+package sqlite_test
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/teishi-dev/teishi/policystore"
+	"github.com/teishi-dev/teishi/policystore/sqlite"
+)
+
+// authorityOf runs an authority over a record, with a key to sign with and keys to trust, until the test ends.
+func authorityOf(t *testing.T, path string, signer *policystore.Signer, trust *policystore.TrustedKeys, doubt error) *server {
+	t.Helper()
+	log, err := sqlite.Open(t.Context(), sqlite.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := policystore.Initialize(t.Context(), log, sqlite.DefaultDomain, nil); err != nil {
+		t.Fatal(err)
+	}
+	s := &server{log: log}
+	s.replica = policystore.NewReplica(policystore.ReplicaConfig{
+		Origins: []policystore.Origin{{Name: "record", Source: log, Record: true}}, Domain: sqlite.DefaultDomain, Trust: trust})
+	s.authority = policystore.NewAuthority(policystore.AuthorityConfig{Log: log, Replica: s.replica, Signer: signer})
+	s.authority.Doubt("redis", doubt)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	var running sync.WaitGroup
+	for _, run := range []func(context.Context) error{s.replica.Run, s.authority.Run} {
+		running.Go(func() {
+			if err := run(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	t.Cleanup(func() {
+		cancel()
+		running.Wait()
+		if err := log.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func (s *server) state(t *testing.T) policystore.State {
+	t.Helper()
+	v, err := s.replica.View(t.Context(), policystore.Demand{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v.Freshness.State
+}
+
+// Whoever doubts its record does not answer from it as if nothing were: its answers grow old as those of all others do.
+func TestDoubtedRecordIsNotFresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := authorityOf(t, filepath.Join(t.TempDir(), "teishi.db"), nil, nil, nil)
+		time.Sleep(10 * time.Second)
+		if state := s.state(t); state != policystore.Fresh {
+			t.Errorf("before any doubt policy is %s", state)
+		}
+		s.authority.Doubt("redis", policystore.ErrRewound)
+		time.Sleep(7 * time.Second)
+		if state := s.state(t); state != policystore.Stale {
+			t.Errorf("seven seconds after the record came into doubt policy is %s, want STALE", state)
+		}
+		s.authority.Doubt("redis", nil)
+		time.Sleep(2 * time.Second)
+		if state := s.state(t); state != policystore.Fresh {
+			t.Errorf("after the doubt policy is %s", state)
+		}
+	})
+}
+
+// A record that was begun unsigned can be signed from some entry on: what is before is vouched for through the chain. A
+// signed checkpoint is stored as soon as the record is not in doubt, without waiting for an entry.
+func TestSignedFromSomeEntryOn(t *testing.T) {
+	path := recordOf(t, 6)
+	synctest.Test(t, func(t *testing.T) {
+		signer, err := policystore.NewSigner()
+		if err != nil {
+			t.Fatal(err)
+		}
+		trusted := func(words string) *policystore.TrustedKeys {
+			keys, err := policystore.ParseTrustedKeys(strings.NewReader(signer.Public() + words))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return keys
+		}
+		s := authorityOf(t, path, signer, trusted(" 7"), policystore.ErrNotLooked)
+		time.Sleep(5 * time.Second)
+		if c, err := s.log.Checkpoint(t.Context()); err != nil || len(c.Signature) > 0 {
+			t.Errorf("while the record is in doubt Checkpoint = %s, signed by %d bytes, %v", c.Position, len(c.Signature), err)
+		}
+		s.authority.Doubt("redis", nil)
+		time.Sleep(5 * time.Second)
+		if c, err := s.log.Checkpoint(t.Context()); err != nil || len(c.Signature) == 0 || c.Position.Revision != 6 {
+			t.Errorf("Checkpoint = %s, signed by %d bytes, %v", c.Position, len(c.Signature), err)
+		}
+		if err := s.authority.Doubted(); err != nil {
+			t.Errorf("a record that is signed from entry 7 on is in doubt: %v", err)
+		}
+		if e, err := s.authority.Write(t.Context(), putOrganization("signed")); err != nil || len(e.Signature) == 0 {
+			t.Errorf("Write = %s, signed by %d bytes, %v", e.Position(), len(e.Signature), err)
+		}
+	})
+}
