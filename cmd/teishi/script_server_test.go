@@ -54,8 +54,8 @@ func serveCmd(ts *testscript.TestScript, neg bool, args []string) {
 	io.WriteString(ts.Stdout(), s.line)
 }
 
-// stopCmd is `stop`: it ends the server by SIGTERM, upon which it must exit with 0.
-func stopCmd(ts *testscript.TestScript, _ bool, _ []string) {
+// endCmd is `end`: it ends the server by SIGTERM, upon which it must exit with 0.
+func endCmd(ts *testscript.TestScript, _ bool, _ []string) {
 	s := running(ts).running
 	if s == nil {
 		ts.Fatalf("nothing is serving")

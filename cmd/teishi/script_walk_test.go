@@ -116,7 +116,7 @@ func runBlock(ts *testscript.TestScript, text string) (printed string, failed bo
 	text = strings.ReplaceAll(text, "go run ./cmd/teishi", "teishi")
 	if arguments, ok := strings.CutPrefix(strings.TrimSpace(text), "teishi serve"); ok {
 		if running(ts).running != nil {
-			stopCmd(ts, false, nil)
+			endCmd(ts, false, nil)
 		}
 		serveCmd(ts, false, strings.Fields(arguments))
 		return running(ts).running.line, false
