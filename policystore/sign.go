@@ -131,7 +131,7 @@ type trustedKey struct {
 }
 
 // ParseTrustedKeys reads lines of `key [from-revision] [until-revision]`: a public key in base64, and the first and the last
-// revision whose entries, checkpoints and proofs it may sign; all without them. What follows a # is a comment.
+// revision whose entries it may sign, and checkpoints and proofs from where the first of them begins; all without them. What follows a # is a comment.
 func ParseTrustedKeys(text io.Reader) (*TrustedKeys, error) {
 	var keys []trustedKey
 	lines := bufio.NewScanner(text)
@@ -197,7 +197,7 @@ func (t *TrustedKeys) VerifyEntry(domain string, e *Entry) error {
 	if t == nil {
 		return nil
 	}
-	return t.verify(fmt.Sprintf("entry %d", e.Revision), e.Revision, e.signed(domain), e.Signature)
+	return t.verify(fmt.Sprintf("entry %d", e.Revision), e.Revision, e.Revision, e.signed(domain), e.Signature)
 }
 
 // verifyRecorded is VerifyEntry for one that is read from the record itself. What was written before any key is trusted need not
@@ -215,7 +215,8 @@ func (t *TrustedKeys) verifyCheckpoint(c *Checkpoint) error {
 	if t == nil {
 		return nil
 	}
-	return t.verify(fmt.Sprintf("checkpoint at %d", c.Position.Revision), c.Position.Revision, c.signed(), c.Signature)
+	at := c.Position.Revision
+	return t.verify(fmt.Sprintf("checkpoint at %d", at), at+1, at, c.signed(), c.Signature)
 }
 
 // verifyHead reports as ErrSignature that nobody trusted has signed the proof.
@@ -223,12 +224,15 @@ func (t *TrustedKeys) verifyHead(h *HeadProof) error {
 	if t == nil {
 		return nil
 	}
-	return t.verify(fmt.Sprintf("head proof of %d", h.Position.Revision), h.Position.Revision, h.signed(), h.Signature)
+	at := h.Position.Revision
+	return t.verify(fmt.Sprintf("head proof of %d", at), at+1, at, h.signed(), h.Signature)
 }
 
-func (t *TrustedKeys) verify(what string, at policy.Revision, message, signature []byte) error {
+// verify looks for a key that is trusted from the revision begins, or from before it, up to the revision at. What stands at a
+// revision is what the next entry goes on from, so it may be signed by whoever may sign that.
+func (t *TrustedKeys) verify(what string, begins, at policy.Revision, message, signature []byte) error {
 	for _, k := range *t.keys.Load() {
-		if max(at, 1) >= k.from && at <= k.until && ed25519.Verify(k.key, message, signature) {
+		if begins >= k.from && at <= k.until && ed25519.Verify(k.key, message, signature) {
 			return nil
 		}
 	}

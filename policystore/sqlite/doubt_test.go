@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"context"
+	"iter"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -56,6 +57,30 @@ func (s *server) state(t *testing.T) policystore.State {
 	return v.Freshness.State
 }
 
+// follow runs a replica until the test ends.
+func follow(t *testing.T, r *policystore.Replica) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error)
+	go func() { ended <- r.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// trimmed is a source that has no entries from before its checkpoint.
+type trimmed struct{ policystore.Source }
+
+func (s trimmed) Tail(ctx context.Context, p policystore.Position) iter.Seq2[policystore.Event, error] {
+	if c, err := s.Checkpoint(ctx); err == nil && p.Revision < c.Position.Revision {
+		return func(yield func(policystore.Event, error) bool) { yield(policystore.Event{}, policystore.ErrCompacted) }
+	}
+	return s.Source.Tail(ctx, p)
+}
+
 // Whoever doubts its record does not answer from it as if nothing were: its answers grow old as those of all others do.
 func TestDoubtedRecordIsNotFresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -102,6 +127,13 @@ func TestSignedFromSomeEntryOn(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		if c, err := s.log.Checkpoint(t.Context()); err != nil || len(c.Signature) == 0 || c.Position.Revision != 6 {
 			t.Errorf("Checkpoint = %s, signed by %d bytes, %v", c.Position, len(c.Signature), err)
+		}
+		follower := policystore.NewReplica(policystore.ReplicaConfig{
+			Origins: []policystore.Origin{{Name: "authority", Source: trimmed{s.authority}}}, Domain: sqlite.DefaultDomain, Trust: trusted(" 7")})
+		follow(t, follower)
+		time.Sleep(5 * time.Second)
+		if v, err := follower.View(t.Context(), policystore.Demand{}); err != nil || v.Position.Revision != 6 || v.Freshness.State != policystore.Fresh {
+			t.Errorf("who trusts only keys is at %s, %s, %v, want 6, FRESH", v.Position, v.Freshness.State, err)
 		}
 		if err := s.authority.Doubted(); err != nil {
 			t.Errorf("a record that is signed from entry 7 on is in doubt: %v", err)
