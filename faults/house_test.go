@@ -43,7 +43,6 @@ type plan struct {
 	local          bool // decision points keep a local checkpoint
 	onlyRedis      bool // decision points have no way to an authority
 	redisLines     []string
-	args           []string // more settings of every server
 }
 
 // house is a whole Teishi and what is seen of it from outside.
@@ -63,6 +62,8 @@ type house struct {
 	authorities []*cluster.Teishi
 	points      []*cluster.Teishi
 	lives       map[string]int
+	metricsOf   map[string]string // where a server has its metrics, by name
+	sizes       map[string]size   // of the servers before anything was broken
 	history     *history
 	load        *load
 	seed        uint64
@@ -87,11 +88,13 @@ func open(r *trial, p plan) *house {
 	if p.points == 0 {
 		p.points = 2
 	}
-	h := &house{trial: r, plan: p, cluster: r.cluster, history: &history{}, lives: make(map[string]int), seed: r.seed}
+	h := &house{trial: r, plan: p, cluster: r.cluster, history: &history{}, lives: make(map[string]int), metricsOf: make(map[string]string),
+		sizes: make(map[string]size), seed: r.seed}
 	h.startStores()
 	h.startServers()
 	h.settle()
 	h.load = startLoad(h)
+	h.measure()
 	return h
 }
 
@@ -204,7 +207,7 @@ func (h *house) authority(binary string, i int) cluster.TeishiConfig {
 	c := cluster.TeishiConfig{
 		Binary: binary,
 		Name:   name,
-		Args:   append([]string{"serve", "--id", name, "--lame-duck", "0s"}, h.plan.args...),
+		Args:   h.serve(name),
 		Env:    []string{"TEISHI_STORE=" + h.storeURL(), "TEISHI_FAULTS_FILE=" + h.faultsFile(name)},
 	}
 	if !h.plan.noRedis {
@@ -214,6 +217,15 @@ func (h *house) authority(binary string, i int) cluster.TeishiConfig {
 		c.Args = append(c.Args, "--sign-key", h.signKey, "--trust-keys", h.trustKeys)
 	}
 	return h.sentinelPassword(c)
+}
+
+// serve is the command of every server.
+func (h *house) serve(name string) []string {
+	h.Helper()
+	address, err := cluster.FreeAddress()
+	h.must(err)
+	h.metricsOf[name] = address
+	return []string{"serve", "--id", name, "--lame-duck", "0s", "--metrics-listen", address}
 }
 
 func (h *house) point(binary string, i int) cluster.TeishiConfig {
@@ -234,7 +246,7 @@ func (h *house) point(binary string, i int) cluster.TeishiConfig {
 	c := cluster.TeishiConfig{
 		Binary: binary,
 		Name:   name,
-		Args:   append([]string{"serve", "--id", name, "--lame-duck", "0s"}, h.plan.args...),
+		Args:   h.serve(name),
 		Env:    []string{"TEISHI_FOLLOW=" + strings.Join(follow, ","), "TEISHI_FAULTS_FILE=" + h.faultsFile(name)},
 	}
 	if h.plan.local {
@@ -350,6 +362,7 @@ func (h *house) record() *record {
 func (h *house) end() {
 	h.Helper()
 	h.healed("everything")
+	h.bounded()
 	h.load.stop()
 	r := h.record()
 	for _, problem := range judge(h.history, r) {

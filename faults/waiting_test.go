@@ -37,17 +37,17 @@ func (h *house) reach(revision int64) func(context.Context) error {
 	}
 }
 
-// follows waits until the decision points answer from a source, FRESH.
+// follows waits until the decision points follow a source and are FRESH. An answer may come from one that only helped out.
 func (h *house) follows(source string) {
 	h.Helper()
 	h.wait("until decision points follow "+source, func(ctx context.Context) error {
 		for _, p := range h.points {
-			resp, err := h.asks(ctx, p, 0)
-			if err != nil {
+			if err := h.is(ctx, p, fresh, 0, 0); err != nil {
 				return err
 			}
-			if f := resp.GetFreshness(); f.GetSource() != source || f.GetState() != fresh {
-				return fmt.Errorf("%s is %s from %s", p.Name(), f.GetState(), f.GetSource())
+			used, err := h.metric(ctx, p, fmt.Sprintf("teishi_source_in_use{source=%q}", source))
+			if err != nil || used != 1 {
+				return fmt.Errorf("%s does not follow %s, %w", p.Name(), source, err)
 			}
 		}
 		return nil

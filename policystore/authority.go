@@ -57,7 +57,7 @@ func NewAuthority(c AuthorityConfig) *Authority {
 	a.proving.newer = make(chan struct{})
 	a.replica.mu.Lock()
 	defer a.replica.mu.Unlock()
-	a.replica.recent, a.replica.doubted = &recent{}, a.Doubted
+	a.replica.recent, a.replica.doubted = &recent{}, a.doubts.err
 	return a
 }
 

@@ -126,10 +126,15 @@ func (a *Authority) Doubted() error {
 		}
 		return err
 	}
-	a.doubts.mu.Lock()
-	defer a.doubts.mu.Unlock()
-	for _, by := range slices.Sorted(maps.Keys(a.doubts.by)) {
-		err := a.doubts.by[by]
+	return a.doubts.err()
+}
+
+// err returns one of the doubts; nil if there is none.
+func (d *doubts) err() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, by := range slices.Sorted(maps.Keys(d.by)) {
+		err := d.by[by]
 		if errors.Is(err, ErrRewound) {
 			return err
 		}
