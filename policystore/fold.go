@@ -14,6 +14,7 @@ type fold struct {
 	snapshot *policy.Snapshot
 	position Position
 	time     policy.Instant // of the entry at the position
+	hash     Hash           // of the state, if it was restored from a checkpoint; else zero
 }
 
 // born returns the fold before the first entry.
@@ -34,5 +35,5 @@ func (f fold) next(e *Entry) (fold, error) {
 	if err != nil {
 		return f, fmt.Errorf("apply entry %d: %w", e.Revision, err)
 	}
-	return fold{f.domain, snapshot, e.Position(), e.Time}, nil
+	return fold{domain: f.domain, snapshot: snapshot, position: e.Position(), time: e.Time}, nil
 }

@@ -48,7 +48,7 @@ func TestKeepCheckpointsComeWhatMay(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.current.fold = fold{"d", snapshot, Position{Epoch: 1, Revision: due}, 1}
+		r.current.fold = fold{domain: "d", snapshot: snapshot, position: Position{Epoch: 1, Revision: due}, time: 1}
 		r.prove(&r.origins[0], &HeadProof{Domain: "d", Position: r.current.position, IssuedTime: time.Now()})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})

@@ -116,6 +116,10 @@ func (r *Replica) stateHash(s *state) Hash {
 	if before != nil && before.position == s.position {
 		return before.hash
 	}
+	if s.hash != (Hash{}) { // a start does not compute again what it has just verified
+		r.hashed.last.Store(&hashedState{position: s.position, hash: s.hash})
+		return s.hash
+	}
 	if before != nil && began.Before(before.next) {
 		return Hash{}
 	}
