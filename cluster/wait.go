@@ -22,13 +22,14 @@ func Wait(ctx context.Context, what string, condition func(context.Context) erro
 	defer cancel()
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
+	deadline, _ := ctx.Deadline()
 	var seen error
 	for {
 		state := condition(ctx)
 		if state == nil {
 			return nil
 		}
-		if seen == nil || ctx.Err() == nil { // an end of ctx tells nothing of the state
+		if seen == nil || ctx.Err() == nil && time.Until(deadline) > interval { // an end of ctx tells nothing of the state
 			seen = state
 		}
 		select {

@@ -47,7 +47,7 @@ type report struct {
 type tailed struct {
 	follower        string
 	revision, epoch int64
-	hash            string
+	hash, previous  string
 	refusal         string // COMPACTED, EPOCH_MISMATCH, RECORD_DIVERGED: the follower begins elsewhere, knowing it
 }
 

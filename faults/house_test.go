@@ -358,11 +358,17 @@ func (h *house) record() *record {
 	}
 }
 
-// end ends the load once everything has come back, and judges what was seen.
+// end waits until everything has come back, and judges what was seen.
 func (h *house) end() {
 	h.Helper()
 	h.healed("everything")
 	h.bounded()
+	h.judge()
+}
+
+// judge ends the load and holds what was seen against the record.
+func (h *house) judge() {
+	h.Helper()
 	h.load.stop()
 	r := h.record()
 	for _, problem := range judge(h.history, r) {

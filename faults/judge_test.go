@@ -284,8 +284,8 @@ func (j *judgement) gapless(h *history, r *record) {
 		case t.refusal != "":
 			delete(last, t.follower)
 			continue
-		case known && t.revision != before.revision+1:
-			j.add("I8", "follower %s was given entry %d after entry %d", t.follower, t.revision, before.revision)
+		case known && (t.revision != before.revision+1 || t.previous != before.hash):
+			j.add("I8", "follower %s was given entry %d of epoch %d after entry %d of epoch %d, which it does not follow", t.follower, t.revision, t.epoch, before.revision, before.epoch)
 		case t.epoch == r.epochAt(t.revision) && t.hash != r.entries[t.revision-1].Hash.String():
 			j.add("I8", "follower %s was given another entry %d than the record has", t.follower, t.revision)
 		}

@@ -224,7 +224,8 @@ func (l *load) follow(ctx context.Context, a *cluster.Teishi) {
 			}
 			if e := m.GetEntry(); e != nil {
 				at = &teishiv1.Position{Epoch: e.Epoch, Revision: e.Revision, Hash: e.Hash}
-				l.house.history.followed(tailed{follower: a.Name(), revision: e.Revision, epoch: e.Epoch, hash: hex.EncodeToString(e.Hash)})
+				l.house.history.followed(tailed{follower: a.Name(), revision: e.Revision, epoch: e.Epoch,
+					hash: hex.EncodeToString(e.Hash), previous: hex.EncodeToString(e.PreviousHash)})
 			}
 		}
 		switch reason := reasonOf(err); reason {

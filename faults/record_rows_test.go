@@ -50,6 +50,7 @@ var recordRows = []row{
 		h.restoreEarlier()
 		h.wait("until nothing is written", func(ctx context.Context) error { return h.refusesAll(ctx, "RECORD_REWOUND") })
 		h.load.lossy.Store(true)
+		given, _ := h.history.acknowledged()
 		out, err := h.teishi("store", "rewind", "--reason", "a test")
 		h.must(err)
 		h.logf("%s", strings.TrimSpace(out))
@@ -60,9 +61,9 @@ var recordRows = []row{
 			}
 			return errors.Join(not...)
 		})
-		h.wait("writes flow in the next epoch", func(context.Context) error {
-			if _, epoch := h.history.acknowledged(); epoch < 2 {
-				return errors.New("nothing is acknowledged in epoch 2 yet")
+		h.wait("writes flow in the next epoch, beyond where the last one was", func(context.Context) error {
+			if revision, epoch := h.history.acknowledged(); epoch < 2 || revision <= given {
+				return fmt.Errorf("revision %d of epoch %d is acknowledged, want epoch 2 and beyond what was given up, %d", revision, epoch, given)
 			}
 			return nil
 		})
