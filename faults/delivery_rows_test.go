@@ -72,7 +72,10 @@ var deliveryRows = []row{
 		h.become(fresh, h.points...)
 	}},
 	{"11", "entries are trimmed and deleted while a decision point is away", "I3 I8 I12", plan{}, func(h *house) {
+		_, err := h.reseed() // so that there is a checkpoint, of before what is trimmed
+		h.must(err)
 		h.follows("redis")
+		h.wait("writes flow", h.writesFlow())
 		before, _ := h.history.acknowledged()
 		h.isolate()
 		h.wait("forty more writes", h.reach(before+40))

@@ -22,7 +22,7 @@ type table struct {
 
 type provenBy struct {
 	proof
-	problem string
+	invariant, problem string
 }
 
 func (t *table) passed(r *trial) {
@@ -31,15 +31,10 @@ func (t *table) passed(r *trial) {
 	t.trials = append(t.trials, r)
 }
 
-func (t *table) proven(p proof, problems []string) {
+func (t *table) proven(invariant string, p proof, problem string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, problem := range problems {
-		if strings.HasPrefix(problem, p.invariant+":") {
-			t.proofs = append(t.proofs, provenBy{p, problem})
-			return
-		}
-	}
+	t.proofs = append(t.proofs, provenBy{p, invariant, problem})
 }
 
 // tell shows the ends of the logs of what ran.
