@@ -72,9 +72,8 @@ var deliveryRows = []row{
 		h.become(fresh, h.points...)
 	}},
 	{"11", "entries are trimmed and deleted while a decision point is away", "I3 I8 I12", plan{}, func(h *house) {
-		_, err := h.reseed() // so that there is a checkpoint, of before what is trimmed
-		h.must(err)
 		h.follows("redis")
+		h.formerCheckpoint()
 		h.wait("writes flow", h.writesFlow())
 		before, _ := h.history.acknowledged()
 		h.isolate()
@@ -191,13 +190,30 @@ func (h *house) forgeCheckpoint() {
 	}
 	s, err := s.Apply(last.Revision, changes)
 	h.must(err)
-	c, err := policystore.NewCheckpoint(domain, policystore.View{Snapshot: s, Position: last.Position(), Time: last.Time})
+	h.putCheckpoint(policystore.View{Snapshot: s, Position: last.Position(), Time: last.Time})
+	h.cli("XTRIM", logKey, "MAXLEN", "=", "1")
+}
+
+// formerCheckpoint leaves in Redis a genuine checkpoint, of before what decision points have applied.
+func (h *house) formerCheckpoint() {
+	h.Helper()
+	log, closeLog := h.openRecord()
+	defer func() { h.must(closeLog()) }()
+	v, err := policystore.NewHistory(log, domain).At(h.ctx, 2)
+	h.must(err)
+	h.putCheckpoint(v)
+}
+
+// putCheckpoint has Redis hold a checkpoint as its newest.
+func (h *house) putCheckpoint(v policystore.View) {
+	h.Helper()
+	c, err := policystore.NewCheckpoint(domain, v)
 	h.must(err)
 	data, err := policystore.EncodeCheckpoint(&c)
 	h.must(err)
-	stage := fmt.Sprintf("%d:%d", last.Epoch, last.Revision)
-	h.evaluate("redis.call('SET', KEYS[2], unhex(ARGV[1])) redis.call('HSET', KEYS[1], 'checkpoint', ARGV[2]) return redis.call('XTRIM', KEYS[3], 'MAXLEN', '=', '1')",
-		[]string{"meta", "ckpt:" + stage, "log"}, hex.EncodeToString(data), stage)
+	stage := fmt.Sprintf("%d:%d", v.Position.Epoch, v.Position.Revision)
+	h.evaluate("redis.call('SET', KEYS[2], unhex(ARGV[1])) return redis.call('HSET', KEYS[1], 'checkpoint', ARGV[2])",
+		[]string{"meta", "ckpt:" + stage}, hex.EncodeToString(data), stage)
 }
 
 // reseed says that what the record holds is right.
