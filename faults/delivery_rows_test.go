@@ -89,7 +89,14 @@ var deliveryRows = []row{
 			}
 			return nil
 		})
+		for _, p := range h.points {
+			h.breaks(p.Name(), "at apply wait") // where the program can be broken, so that a moment lasts
+		}
 		h.rejoin()
+		h.wait("answers meanwhile", h.answers(50))
+		for _, p := range h.points {
+			h.breaks(p.Name())
+		}
 		h.follows("redis")
 	}},
 }

@@ -34,7 +34,8 @@ type load struct {
 const (
 	writeEvery  = 40 * time.Millisecond // by each writer
 	writers     = 4
-	checkEvery  = 15 * time.Millisecond // of each server
+	checkEvery  = 15 * time.Millisecond  // of each server
+	demandEvery = 150 * time.Millisecond // of each server, for a revision
 	writeWithin = 3 * time.Second
 	checkWithin = 3 * time.Second
 	minWithin   = 6 * time.Second
@@ -70,6 +71,7 @@ func startLoad(h *house) *load {
 	}
 	for _, s := range h.servers() {
 		l.running.Go(func() { l.check(ctx, s) })
+		l.running.Go(func() { l.demand(ctx, s) })
 	}
 	for _, a := range h.authorities {
 		l.running.Go(func() { l.report(ctx, a) })
@@ -160,19 +162,25 @@ func haltOf(id string, app int) *teishiv1.Directive {
 	}}}
 }
 
-// check asks a server all the time, now and then for what was acknowledged last.
+// check asks a server all the time.
 func (l *load) check(ctx context.Context, s *cluster.Teishi) {
 	client := teishiv1.NewDecisionServiceClient(s.Conn())
 	for n := 0; ctx.Err() == nil; n++ {
 		app := n % apps
-		req := &teishiv1.CheckRequest{Organization: organization, App: appID(app)}
-		within := checkWithin
-		if n%10 == 0 {
-			req.MinRevision, req.Epoch = l.house.history.acknowledged()
-			within = minWithin
-		}
-		l.ask(ctx, client, s, app, req, within)
+		l.ask(ctx, client, s, app, &teishiv1.CheckRequest{Organization: organization, App: appID(app)}, checkWithin)
 		rest(ctx, checkEvery)
+	}
+}
+
+// demand asks a server for what was acknowledged last.
+func (l *load) demand(ctx context.Context, s *cluster.Teishi) {
+	client := teishiv1.NewDecisionServiceClient(s.Conn())
+	for n := 0; ctx.Err() == nil; n++ {
+		app := n % apps
+		revision, epoch := l.house.history.acknowledged()
+		req := &teishiv1.CheckRequest{Organization: organization, App: appID(app), MinRevision: revision, Epoch: epoch}
+		l.ask(ctx, client, s, app, req, minWithin)
+		rest(ctx, demandEvery)
 	}
 }
 

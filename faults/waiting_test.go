@@ -37,6 +37,20 @@ func (h *house) reach(revision int64) func(context.Context) error {
 	}
 }
 
+// answers holds once every decision point has answered so many questions since.
+func (h *house) answers(n int) func(context.Context) error {
+	since := time.Now()
+	return func(context.Context) error {
+		by := answered(h.history.since(since))
+		for _, p := range h.points {
+			if got := len(by[p.Name()]); got < n {
+				return fmt.Errorf("%s has answered %d questions, want %d", p.Name(), got, n)
+			}
+		}
+		return nil
+	}
+}
+
 // follows waits until the decision points follow a source and are FRESH. An answer may come from one that only helped out.
 func (h *house) follows(source string) {
 	h.Helper()

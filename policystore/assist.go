@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/teishi-dev/teishi/policystore/failpoint"
 )
 
 const (
@@ -59,6 +61,7 @@ func (r *Replica) fetch(ctx context.Context, o *Origin, d Demand) (head Position
 		case err != nil:
 			return head, false
 		case event.Entry != nil:
+			failpoint.Hit(ctx, "apply")
 			if r.apply(o, event.Entry) != nil {
 				return head, false
 			}
