@@ -21,11 +21,20 @@ help: ## Say what there is to make.
 check: format-check vet staticcheck proto-check vuln ## Check format, code, protos and that generated code is up to date.
 
 .PHONY: test
-test: c-compiler ## Run every test with the race detector.
+test: needs ## Run every test with the race detector, against real servers on free ports.
 	CGO_ENABLED=1 go test -race -timeout 9m ./...
+	cd k8s && CGO_ENABLED=1 go test -race -timeout 9m ./...
+
+.PHONY: faults
+faults: needs ## Run the fault suite three times over, and its mutation proofs; write docs/faults.md.
+	go test -count=1 -v -timeout 60m ./faults -rounds 3 -proofs -write $(CURDIR)/docs/faults.md
+
+.PHONY: cluster
+cluster: needs ## Start PostgreSQL, Redis, two authorities and three decision points on loopback, until Ctrl-C.
+	@go run ./examples/cluster
 
 .PHONY: bench
-bench: ## Run the benchmarks, then measure the program as it is run; docs/benchmarks.md says how to read them.
+bench: needs ## Run the benchmarks, then measure the program as it is run; docs/benchmarks.md says how to read them.
 	go test -run '^$$' -bench . -benchmem ./policy/... ./policystore/... ./service/...
 	go run ./bench
 
@@ -51,10 +60,13 @@ format-check: .deps/stamp
 .PHONY: vet
 vet:
 	go vet ./...
+	go vet -tags faults ./policystore/...
+	cd k8s && go vet ./...
 
 .PHONY: staticcheck
 staticcheck:
 	$(TOOL) staticcheck ./...
+	cd k8s && go tool -modfile=../tools/go.mod staticcheck ./...
 
 .PHONY: proto-check
 proto-check: .deps/stamp
@@ -71,15 +83,23 @@ vuln:
 	@if curl -fsS -m 20 -o /dev/null $(VULNDB)/index/db.json; then $(TOOL) govulncheck ./...; \
 	else echo "skipped: vulnerability database not reachable"; fi
 
-# The race detector needs a C compiler.
-.PHONY: c-compiler
-c-compiler:
-	@command -v "$$(go env CC)" >/dev/null && exit 0; \
-	echo "make test needs a C compiler for the race detector"; \
+# What tests run beside Go: a C compiler for the race detector, and the servers that Teishi is about. They are installed, where we
+# may, such that no service of theirs is started.
+PACKAGES = $(strip \
+	$(if $(shell command -v "$$(go env CC)"),,gcc libc6-dev) \
+	$(if $(shell command -v redis-server),,redis-server) \
+	$(if $(shell PATH=$$PATH:/usr/sbin command -v pgbouncer),,pgbouncer) \
+	$(if $(wildcard $(or $(shell pg_config --bindir 2>/dev/null),/none)/initdb /usr/lib/postgresql/*/bin/initdb),,postgresql) \
+	$(if $(shell command -v strace),,strace))
+
+.PHONY: needs
+needs:
+	@test -z "$(PACKAGES)" && exit 0; \
+	echo "the tests need what is not there: $(PACKAGES)"; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get update -q && apt-get install -y -q --no-install-recommends gcc libc6-dev; \
+		apt-get update -q && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(PACKAGES); \
 	else \
-		echo "install one, on Debian with: sudo apt-get install gcc libc6-dev"; exit 1; \
+		echo "install it, on Debian with: sudo apt-get install $(PACKAGES)"; exit 1; \
 	fi
 
 # What our protos import, copied out of the modules pinned in tools/go.mod.

@@ -48,6 +48,25 @@ var storeRows = []row{
 		h.must(limitFiles(a.PID(), 0))
 		h.wait("writes flow", h.writesFlow())
 	}},
+	{"13b", "the disk under SQLite gives errors, then is slow", "I1 I11 I12", plan{sqlite: true}, func(h *house) {
+		a, since := h.authorities[0], time.Now()
+		if heal, ok := h.inject(a, "error=EIO"); ok {
+			h.wait("a write that is refused", func(ctx context.Context) error {
+				if c := status.Code(h.tryWrite(ctx, a)); c != codes.Unavailable && c != codes.ResourceExhausted {
+					return fmt.Errorf("a write is answered by %s", c)
+				}
+				return nil
+			})
+			h.undisturbed(since)
+			heal()
+			h.wait("writes flow", h.writesFlow())
+		}
+		if heal, ok := h.inject(a, "delay_enter=100000"); ok {
+			h.wait("writes flow slowly", h.writesFlow())
+			h.undisturbed(since)
+			heal()
+		}
+	}},
 	{"14a", "a bit is flipped in a row of PostgreSQL", "I1 I2 I7 I9", plan{}, func(h *house) {
 		h.wait("writes flow", h.writesFlow())
 		const flip = "UPDATE teishi.entries SET payload = set_byte(payload, 3, get_byte(payload, 3) # 1) WHERE revision = 5"
