@@ -16,7 +16,6 @@ import (
 type record struct {
 	domain  string
 	entries []policystore.Entry
-	states  map[int64]string // state hash by revision, of those that are asked for
 }
 
 // judgement is what is wrong with a history, by invariant.

@@ -129,18 +129,20 @@ func (a *Authority) Doubted() error {
 	return a.doubts.err()
 }
 
-// err returns one of the doubts; nil if there is none.
+// err returns one of the doubts, the gravest; nil if there is none.
 func (d *doubts) err() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	var doubt error
 	for _, by := range slices.Sorted(maps.Keys(d.by)) {
-		err := d.by[by]
-		if errors.Is(err, ErrRewound) {
-			return err
+		if err := d.by[by]; doubt == nil || errors.Is(err, ErrRewound) {
+			doubt = err
 		}
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	return nil
+	if doubt == nil || errors.Is(doubt, ErrRewound) {
+		return doubt
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, doubt)
 }
 
 // Checkpoint returns the newest checkpoint that the record has, or ErrNotFound.
