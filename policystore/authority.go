@@ -146,6 +146,9 @@ func (a *Authority) try(ctx context.Context, w Write) (Entry, error) {
 	if err != nil || w.ValidateOnly {
 		return e, a.stillSo(ctx, v.Position, err)
 	}
+	if err := a.replica.trust.VerifyEntry(a.domain, &e); err != nil {
+		return Entry{}, fmt.Errorf("%w: nothing is written that this authority's own --trust-keys (TEISHI_TRUST_KEYS) refuse; its --sign-key (TEISHI_SIGN_KEY): %w", ErrUnavailable, err)
+	}
 	return a.append(ctx, v.Position, e, w)
 }
 
@@ -231,8 +234,11 @@ func (a *Authority) repeated(ctx context.Context, e Entry, w Write) (Entry, erro
 	return a.applied(ctx, e)
 }
 
-// applied returns the entry, which is committed, once the replica has it.
+// applied returns the entry, which is committed, once the replica has it; in a later epoch it has what that goes on from.
 func (a *Authority) applied(ctx context.Context, e Entry) (Entry, error) {
+	if at := a.replica.state.Load().position; at.Epoch > e.Epoch && at.Revision > e.Revision {
+		return e, nil
+	}
 	_, err := a.replica.View(ctx, Demand{MinRevision: e.Revision, Epoch: e.Epoch})
 	if err != nil {
 		return Entry{}, &OutcomeUnknownError{RequestID: e.RequestID, Err: fmt.Errorf("committed, not yet in force: %w", err)}

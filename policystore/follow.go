@@ -241,7 +241,8 @@ func (r *Replica) stalled(now time.Time) error {
 	if failpoint.Without("silence") {
 		return nil
 	}
-	return r.followed.stalled(now)
+	served := r.state.Load().position
+	return r.followed.stalled(now, later(served, r.current.position) == served && served != r.current.position)
 }
 
 // followed is what the origin in use has given since it is followed. What another helped out with, or the answer to a report,
@@ -283,13 +284,14 @@ func (f *followed) owes(head Position, now time.Time) {
 	}
 }
 
-func (f *followed) stalled(now time.Time) error {
+// stalled may be told that what is folded lies behind what is served: that takes as long as it takes, while it goes on.
+func (f *followed) stalled(now time.Time, behind bool) error {
 	switch owing := now.Sub(f.since); {
 	case now.Sub(f.sign) > maxSilence:
 		return errSilent
 	case f.owed.Revision == 0:
 		return nil
-	case min(owing, now.Sub(f.step)) > maxUnreached, owing > maxBehind:
+	case min(owing, now.Sub(f.step)) > maxUnreached, owing > maxBehind && !behind:
 		return errUnreached
 	}
 	return nil
@@ -342,8 +344,12 @@ func (r *Replica) restart(f fold, o *Origin) {
 		r.logger.Error("the record was rewound: what was served is no longer its history",
 			slog.String("served", served.String()), slog.String("record", f.position.String()))
 	}
+	if before := r.current.position.Epoch; before > 0 && before != f.position.Epoch {
+		r.current.proof = nil // it proves nothing of another epoch
+	}
 	r.current.fold = f
 	r.current.head = later(r.current.head, f.position)
+	r.recent.clear()
 	r.proofs.forget()
 	r.proofs.applied(f.position)
 }

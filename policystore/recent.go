@@ -33,6 +33,16 @@ func (r *recent) add(e *Entry) {
 	}
 }
 
+// clear forgets what was applied: another history is folded.
+func (r *recent) clear() {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.entries, r.bytes = nil, 0
+}
+
 // after returns up to n entries that follow p, and whether p is near enough to tell.
 func (r *recent) after(p Position, n int) (entries []*Entry, known bool) {
 	r.mu.RLock()

@@ -184,6 +184,9 @@ func (r *Replica) prove(o *Origin, h *HeadProof) (alive bool) {
 		r.publish(nil, now)
 		return false
 	}
+	if err != nil && now.wall.Sub(h.IssuedTime.Round(0)) > maxSilence {
+		return false // somebody repeats it
+	}
 	if err == nil {
 		r.current.head = later(r.current.head, h.Position)
 	}

@@ -336,3 +336,48 @@ func TestSpent(t *testing.T) {
 		}
 	}, func(c *policystore.ReplicaConfig) { c.ServeStaleFor = time.Hour })
 }
+
+// What is applied of a later epoch is not FRESH by a proof of the former one.
+func TestProofOfAFormerEpoch(t *testing.T) {
+	h := history(t, 9)
+	play(t, func(t *testing.T, s *stage) {
+		s.give(h[:6]...)
+		s.prove(h[5].Position())
+		second := append([]policystore.Entry(nil), h[:3]...)
+		last := h[2]
+		for i := 0; i < 3; i++ {
+			n := follower(last, h[i+6].Payload)
+			n.Epoch = 2
+			if i == 0 {
+				n.Method = "rewind"
+			}
+			n.Hash = n.Sum(domain)
+			second = append(second, n)
+			last = n
+		}
+		s.store(checkpointAt(t, second[:4]))
+		s.fail(policystore.ErrEpoch)
+		s.pass(time.Second)
+		s.give(second[4]) // the head, (2, 6), is held back; nothing of epoch 2 was ever proven
+		v, err := s.replica.View(t.Context(), policystore.Demand{})
+		if err != nil || v.Position != second[4].Position() || v.Freshness.State != policystore.Expired {
+			t.Errorf("%s is %v, %v: no proof of that epoch was ever received", v.Position, v.Freshness, err)
+		}
+	})
+}
+
+// A source that only repeats its last proof is silent.
+func TestRepeatedProofIsSilence(t *testing.T) {
+	h := history(t, 2)
+	playOf(t, 2, func(t *testing.T, c *choice) {
+		c.sources[0].give(h[0])
+		issued := time.Now()
+		for len(c.sources[1].began()) == 0 && time.Since(issued) < time.Minute {
+			c.sources[0].prove(h[0].Position(), func(p *policystore.HeadProof) { p.IssuedTime = issued })
+			c.pass(time.Second)
+		}
+		if after := time.Since(issued); after > 8*time.Second {
+			t.Errorf("the second source was followed after %s", after)
+		}
+	})
+}

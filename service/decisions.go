@@ -45,7 +45,9 @@ func (d *decisionServer) ListDecisions(ctx context.Context, req *teishiv1.ListDe
 		return nil, err
 	}
 	if req.PageToken != "" {
-		t.at = p.token.at
+		if t.at = p.token.at; !t.stated {
+			t.doubt(d.moment())
+		}
 	}
 	if p.overtaken && !t.former() {
 		p.view.Freshness = overtaken(p.view.Freshness, d.moment().now.Time().Sub(t.at.Time()))

@@ -220,9 +220,18 @@ func (s *Server) view(ctx context.Context, t *terms) (policystore.View, error) {
 	v, err := s.policy(ctx, t)
 	if err == nil && !t.stated {
 		m := s.moment()
-		t.at, t.instead = m.now, m.instead
+		t.at = m.now
+		t.doubt(m)
 	}
 	return v, err
+}
+
+// doubt notes which instants it may be instead of the one that is decided for, as far as the clock is off now.
+func (t *terms) doubt(m moment) {
+	t.instead = nil
+	for _, other := range m.instead {
+		t.instead = append(t.instead, t.at+other-m.now)
+	}
 }
 
 func (s *Server) policy(ctx context.Context, t *terms) (policystore.View, error) {

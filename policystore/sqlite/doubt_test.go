@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/teishi-dev/teishi/policy"
 	"github.com/teishi-dev/teishi/policystore"
 	"github.com/teishi-dev/teishi/policystore/sqlite"
 )
@@ -142,4 +144,45 @@ func TestSignedFromSomeEntryOn(t *testing.T) {
 			t.Errorf("Write = %s, signed by %d bytes, %v", e.Position(), len(e.Signature), err)
 		}
 	})
+}
+
+// What an authority's own trusted keys refuse is not written, be it signed by nobody or for a revision too late.
+func TestUntrustedIsNotWritten(t *testing.T) {
+	for name, lines := range map[string]string{"no longer": " 1 2", "by nobody": ""} {
+		t.Run(name, func(t *testing.T) {
+			signer, err := policystore.NewSigner()
+			if err != nil {
+				t.Fatal(err)
+			}
+			trust, err := policystore.ParseTrustedKeys(strings.NewReader(signer.Public() + lines))
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(t.TempDir(), "teishi.db")
+			log := openRecord(t, sqlite.Config{Path: path})
+			if err := policystore.Initialize(t.Context(), log, sqlite.DefaultDomain, signer); err != nil {
+				t.Fatal(err)
+			}
+			if err := log.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if lines == "" {
+				signer = nil
+			}
+			s := authorityOf(t, path, signer, trust, nil)
+			if err := s.replica.WaitReady(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			for _, id := range []string{"a", "b"} {
+				_, err = s.authority.Write(t.Context(), putOrganization(id))
+			}
+			head, headErr := s.log.Head(t.Context())
+			if !errors.Is(err, policystore.ErrUnavailable) || !errors.Is(err, policystore.ErrSignature) || headErr != nil || s.authority.Doubted() != nil {
+				t.Errorf("Write = %v, the record is at %s, %v, in doubt %v", err, head, headErr, s.authority.Doubted())
+			}
+			if want := map[string]policy.Revision{" 1 2": 2, "": 1}[lines]; head.Revision != want {
+				t.Errorf("the record is at %s, want %d", head, want)
+			}
+		})
+	}
 }

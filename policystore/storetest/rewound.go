@@ -155,6 +155,37 @@ func (o overtaken) Append(ctx context.Context, after policystore.Position, e pol
 	return o.Log.Append(ctx, after, e)
 }
 
+// After a rewind a request that the record still has is answered from its entry, and whoever follows from what was given up is told
+// that there is another epoch, though nobody writes.
+func testRewindRepeats(t *testing.T, whole, short func() policystore.Log) {
+	l := loseEntries(t, whole(), short())
+	e, err := policystore.Rewind(contextOf(t), l.short, Domain, nil, 0, "lost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the next epoch", func() bool {
+		v, err := l.replica.View(contextOf(t), policystore.Demand{})
+		return err == nil && v.Position == e.Position() && l.authority.Doubted() == nil
+	})
+	if got, err := l.authority.Write(contextOf(t), put("r3", "o3")); err != nil || got.Revision != 3 {
+		t.Errorf("the request of entry 3 once more = %s, %v, want entry 3", got.Position(), err)
+	}
+	ctx, cancel := context.WithTimeout(contextOf(t), 20*time.Second)
+	defer cancel()
+	for event, err := range l.authority.Tail(ctx, l.entries[8].Position()) {
+		if err != nil {
+			if !errors.Is(err, policystore.ErrEpoch) {
+				t.Errorf("Tail after what was given up = %v, want ErrEpoch", err)
+			}
+			return
+		}
+		if event.Entry != nil {
+			t.Errorf("Tail after what was given up yields entry %s", event.Entry.Position())
+		}
+	}
+	t.Error("Tail after what was given up never ended")
+}
+
 // What cannot be brought back is not, and the record stays as it is.
 func testRepairRefuses(t *testing.T, whole, short func() policystore.Log) {
 	l := loseEntries(t, whole(), short())
