@@ -3,6 +3,7 @@ package policystore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -20,6 +21,7 @@ type Member struct {
 	Authority string        // who took the report
 	Reported  time.Time     // by the clock of the store
 	Silence   time.Duration // since then, by the same clock
+	Foreign   bool          // the record does not have its position: only Wait looks
 }
 
 // A Roll is where authorities keep what replicas report: in the store, beside the log and no part of it. Membership is
@@ -171,18 +173,27 @@ const (
 	rollEvery = 50 * time.Millisecond
 )
 
-// Arrived reports whether the member has applied the position of the record, or a later one.
+// Arrived reports whether the member has applied the position of the record, or a later one. As many entries of another history
+// are no arrival.
 func (m *Member) Arrived(p Position) bool {
+	if m.Foreign {
+		return false
+	}
 	return m.Position.Epoch > p.Epoch || m.Position.Epoch == p.Epoch && m.Position.Revision >= p.Revision
 }
 
 // Wait waits until every member has arrived at the position, or until ctx ends, and returns all members as they were then.
+// *EpochError: the record was rewound meanwhile, and may no longer have the position.
 func (f *Fleet) Wait(ctx context.Context, p Position) (members []Member, all bool, err error) {
+	held := make(map[Position]bool)
 	for {
 		f.mu.Lock()
 		flushed := f.flushed
 		f.mu.Unlock()
 		read, err := f.roll.Members(ctx)
+		if err == nil {
+			err = f.compare(ctx, read, p, held)
+		}
 		switch {
 		case err != nil && members != nil && ctx.Err() != nil:
 			return members, false, nil // as they were a moment ago
@@ -203,4 +214,26 @@ func (f *Fleet) Wait(ctx context.Context, p Position) (members []Member, all boo
 		}
 		timer.Stop()
 	}
+}
+
+// compare holds where members are against the record, reading an entry for each place that may be an arrival and is not in held.
+func (f *Fleet) compare(ctx context.Context, members []Member, p Position, held map[Position]bool) error {
+	for i := range members {
+		m := &members[i]
+		if !m.Arrived(p) {
+			continue
+		}
+		if m.Position.Epoch > p.Epoch {
+			return &EpochError{Wanted: p.Epoch, Epoch: m.Position.Epoch}
+		}
+		if !held[m.Position] {
+			there, err := f.authority.log.Read(ctx, m.Position.Revision, 1)
+			if err != nil {
+				return fmt.Errorf("read entry %d: %w", m.Position.Revision, err)
+			}
+			held[m.Position] = len(there) == 1 && there[0].Position() == m.Position
+		}
+		m.Foreign = !held[m.Position]
+	}
+	return nil
 }

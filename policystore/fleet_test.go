@@ -9,11 +9,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/teishi-dev/teishi/policy"
 	"github.com/teishi-dev/teishi/policystore"
 )
 
 // roll is a roll in memory whose writing a test holds up. The real ones are tested by package storetest.
 type roll struct {
+	entries []policystore.Entry // of the record
 	mu      sync.Mutex
 	members map[string]policystore.Member
 	batches [][]string
@@ -64,12 +66,24 @@ func (r *roll) Forget(_ context.Context, id string) error {
 	return nil
 }
 
+// record is the log of the fleet of a roll, of which entries are read.
+type record struct {
+	policystore.Log
+	r *roll
+}
+
+func (l record) Read(_ context.Context, from policy.Revision, n int) ([]policystore.Entry, error) {
+	all := l.r.entries
+	first := min(int(from)-1, len(all))
+	return all[first:min(first+n, len(all))], nil
+}
+
 // playFleet runs the test in a bubble with a fleet of the roll.
 func playFleet(t *testing.T, r *roll, test func(*testing.T, *policystore.Fleet)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		replica := policystore.NewReplica(policystore.ReplicaConfig{Origins: []policystore.Origin{{Name: "script", Source: &script{}}}, Domain: domain})
-		f := policystore.NewFleet(r, policystore.NewAuthority(policystore.AuthorityConfig{Replica: replica, Name: "authority-0"}))
+		f := policystore.NewFleet(r, policystore.NewAuthority(policystore.AuthorityConfig{Log: record{r: r}, Replica: replica, Name: "authority-0"}))
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() {
@@ -172,7 +186,7 @@ func TestGoodbye(t *testing.T) {
 // Wait returns when the last member has arrived, whoever took its report, and otherwise says who has not.
 func TestWaitForAll(t *testing.T) {
 	h := history(t, 3)
-	r := &roll{}
+	r := &roll{entries: h}
 	playFleet(t, r, func(t *testing.T, f *policystore.Fleet) {
 		report(t, f, "a", h[2].Position())
 		report(t, f, "bb", h[0].Position())
@@ -196,6 +210,32 @@ func TestWaitForAll(t *testing.T) {
 		members, all, err = f.Wait(t.Context(), h[1].Position())
 		if took := time.Since(began); err != nil || !all || len(members) != 2 || took < time.Second || took > 1100*time.Millisecond {
 			t.Errorf("Wait = %t, %v after %s, want all soon after 1s", all, err, took)
+		}
+	})
+}
+
+// Whoever has applied as many entries of a history that the record has lost, or more, has not arrived; and a wait ends when the
+// record was rewound meanwhile.
+func TestWaitForOneHistory(t *testing.T) {
+	h := history(t, 3)
+	other := follower(h[0], h[1].Payload)
+	other.Reason = "another history"
+	other.Hash = other.Sum(domain)
+	r := &roll{entries: []policystore.Entry{h[0], other}}
+	playFleet(t, r, func(t *testing.T, f *policystore.Fleet) {
+		report(t, f, "ahead", h[2].Position())
+		report(t, f, "beside it", h[1].Position())
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		members, all, err := f.Wait(ctx, other.Position())
+		if all || err != nil || len(members) != 2 || members[0].Arrived(other.Position()) || members[1].Arrived(other.Position()) {
+			t.Errorf("Wait = %+v, %t, %v: none of them has applied it", members, all, err)
+		}
+		report(t, f, "in the next epoch", policystore.Position{Epoch: 2, Revision: 3})
+		synctest.Wait()
+		if _, _, err := f.Wait(t.Context(), h[0].Position()); !errors.As(err, new(*policystore.EpochError)) {
+			t.Errorf("Wait after a rewind = %v, want an EpochError", err)
 		}
 	})
 }
