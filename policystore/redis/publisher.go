@@ -22,8 +22,9 @@ type PublisherConfig struct {
 	Source policystore.Source
 	// Trust is by whose signatures the record's own entries are known. Nil: nothing is signed, and Redis is trusted.
 	Trust *policystore.TrustedKeys
-	// Doubt is told, by a policystore.ErrRewound, while Redis has what the record has lost; and nil when it has not, at the
-	// latest two seconds after Run began if Redis cannot be asked. Nil tells nobody.
+	// Doubt is told, by a policystore.ErrRewound, while Redis has what the record has lost; and nil when it has not. If Redis
+	// cannot be asked it is nil two seconds after Run began, or, if Redis is reading its data, when that takes longer than a
+	// minute. Nil tells nobody.
 	Doubt func(error)
 	// Observer is told what happens.
 	Observer Observer
@@ -37,6 +38,7 @@ type Publisher struct {
 	trust   *policystore.TrustedKeys
 	observe Observer
 	doubts  doubts
+	loading atomic.Bool // Redis was reading its data when it was last asked
 	scripts scripts
 	limits  limits
 	inbox   *inbox
@@ -50,6 +52,7 @@ type limits struct {
 	keep              policy.Revision // so many entries are kept at least
 	backfill          policy.Revision // a stream that is further behind is rather made anew
 	look              time.Duration   // Redis is looked at so often
+	loading           time.Duration   // a Redis that reads its data is waited for so long
 }
 
 // shown is what is known of Redis, by whichever goroutine has last looked.
@@ -76,7 +79,7 @@ func NewPublisher(c PublisherConfig) (*Publisher, error) {
 		trust:   c.Trust,
 		observe: c.Observer.whole(),
 		scripts: newScripts(),
-		limits:  limits{checkpointEntries: 5000, checkpointBytes: 16 << 20, keep: 10_000, backfill: 10_000, look: time.Second},
+		limits:  limits{checkpointEntries: 5000, checkpointBytes: 16 << 20, keep: 10_000, backfill: 10_000, look: time.Second, loading: time.Minute},
 		inbox:   newInbox(),
 	}
 	p.doubts.tell = c.Doubt
@@ -93,14 +96,27 @@ const (
 // Entries, proofs and checkpoints go by connections of their own: where one path is blocked the others go on. Run
 // is called once.
 func (p *Publisher) Run(ctx context.Context) error {
-	late := time.AfterFunc(undoubted, p.doubts.unknown)
-	defer late.Stop()
 	var running sync.WaitGroup
-	for _, run := range []func(context.Context){p.follow, p.publishEntries, p.publishProofs, p.publishCheckpoints} {
+	for _, run := range []func(context.Context){p.undoubt, p.follow, p.publishEntries, p.publishProofs, p.publishCheckpoints} {
 		running.Go(func() { run(ctx) })
 	}
 	running.Wait()
 	return nil
+}
+
+// undoubt ends the doubt of a start when it has lasted long enough: an authority does not wait for a Redis that cannot be asked.
+// One that reads its data will soon tell what it has.
+func (p *Publisher) undoubt(ctx context.Context) {
+	began, looks := time.Now(), time.NewTicker(minRetry)
+	defer looks.Stop()
+	for waited := time.Duration(0); waited < undoubted || p.loading.Load() && waited < p.limits.loading; waited = time.Since(began) {
+		select {
+		case <-looks.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+	p.doubts.unknown()
 }
 
 // follow takes what the source yields, and never waits for Redis.
