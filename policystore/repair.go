@@ -34,7 +34,9 @@ func Repair(ctx context.Context, log Log, domain string, from Source, trust *Tru
 	idle := time.AfterFunc(repairIdle, func() { stop(errIdle) })
 	defer idle.Stop()
 	var first time.Time // of the proofs: it may have been taken before the last entries were written
+	answered := false
 	for event, err := range from.Tail(ctx, head) {
+		answered = answered || err == nil
 		switch {
 		case err != nil:
 			return n, f.position, fmt.Errorf("read what follows %s: %w", f.position, err)
@@ -61,8 +63,11 @@ func Repair(ctx context.Context, log Log, domain string, from Source, trust *Tru
 			progress(f.position.Revision)
 		}
 	}
-	if cause := context.Cause(ctx); !errors.Is(cause, errIdle) {
+	switch cause := context.Cause(ctx); {
+	case !errors.Is(cause, errIdle):
 		return n, f.position, cause
+	case !answered:
+		return n, f.position, fmt.Errorf("within %s neither an entry nor a proof came from it: whether it has what is missing is not known", repairIdle)
 	}
 	return n, f.position, nil
 }

@@ -20,8 +20,7 @@ func (d *doubts) set(err error) {
 	}
 }
 
-// unknown tells that there is no doubt, unless something was told before: an authority does not wait for a Redis that it
-// can do without.
+// unknown tells that there is no doubt, unless something was told before.
 func (d *doubts) unknown() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

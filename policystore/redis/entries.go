@@ -16,14 +16,9 @@ const (
 	batchBytes   = 1 << 20 // of encoded entries, but for the last
 )
 
-// lookWithin is for how long an authority waits to be told whether Redis holds more than its record.
-const lookWithin = 2 * time.Second
-
 // publishEntries publishes the record's entries, in order, until ctx ends.
 func (p *Publisher) publishEntries(ctx context.Context) {
 	way := path{Publisher: p, name: "entries"}
-	looked := time.AfterFunc(lookWithin, p.doubts.unknown) // whatever the trouble is till then: a server that is loading has more
-	defer looked.Stop()
 	said := course{}
 	for retry := minRetry; ctx.Err() == nil; retry = min(2*retry, maxRetry) {
 		w := writer{Publisher: p, said: said, good: func() { way.fine(); retry = minRetry }}
@@ -32,6 +27,7 @@ func (p *Publisher) publishEntries(ctx context.Context) {
 			return
 		}
 		said = w.said
+		p.loading.Store(sortOf(err) == policystore.Loading)
 		way.failed(err)
 		pause(ctx, retry)
 	}

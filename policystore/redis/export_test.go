@@ -14,6 +14,9 @@ func (p *Publisher) Limit(checkpointEntries, keep, backfill policy.Revision) {
 // Hurry has the publisher look at Redis more often.
 func (p *Publisher) Hurry() { p.limits.look = 100 * time.Millisecond }
 
+// WaitForLoading has the publisher wait for a Redis that loads its data for so long at most.
+func (p *Publisher) WaitForLoading(most time.Duration) { p.limits.loading = most }
+
 // The scripts, and what tells a server that will do.
 var (
 	AppendScript     = appendLua

@@ -171,6 +171,43 @@ func TestLoading(t *testing.T) {
 	h.waitPublished()
 }
 
+// A Redis that loads its data for longer than any other is waited for may yet tell that the record was rewound. Its patience
+// has an end: the last of these publishers believes the record before all is loaded.
+func TestDoubtLastsWhileLoading(t *testing.T) {
+	h := newHouse(t, "key-load-delay 10000", "loading-process-events-interval-bytes 1024")
+	h.grow(5)
+	h.publish(nil).doubtless(h)
+	for i := range 500 { // they take five seconds
+		h.do("SET", fmt.Sprint("filler:", i), strings.Repeat(fmt.Sprint(i%7), 2000))
+	}
+	dump, err := h.redis.Dump(h.ctx())
+	h.must(err)
+	restarted := make(chan error, 1)
+	ctx := h.ctx()
+	go func() { restarted <- h.redis.RestartFrom(ctx, dump) }()
+	h.wait("Redis to load", func(ctx context.Context) error {
+		if err := h.admin.Ping(ctx).Err(); err == nil || !strings.HasPrefix(err.Error(), "LOADING") {
+			return fmt.Errorf("it says %v", err)
+		}
+		return nil
+	})
+	log := h.restored(3)
+	patient := h.publish(trusting(nil, log))
+	hasty := h.newPress(trusting(nil, log))
+	hasty.WaitForLoading(2500 * time.Millisecond)
+	hasty.run(t)
+	h.waitTrouble(patient, policystore.Loading, 1)
+	h.must(<-restarted)
+	h.waitDoubt(patient, policystore.ErrRewound)
+	if first := patient.doubts[0]; !errors.Is(first, policystore.ErrRewound) {
+		t.Errorf("before Redis had loaded the doubt was said to be %v", first)
+	}
+	h.waitDoubt(hasty, policystore.ErrRewound)
+	if first := hasty.doubts[0]; first != nil {
+		t.Errorf("whoever does not wait that long was told %v first, want nil", first)
+	}
+}
+
 // A server that will not do is refused from the beginning, said once, and looked at again.
 func TestMisconfigured(t *testing.T) {
 	h := newHouse(t, "maxmemory-policy volatile-lru")

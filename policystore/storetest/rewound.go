@@ -155,6 +155,21 @@ func (o overtaken) Append(ctx context.Context, after policystore.Position, e pol
 	return o.Log.Append(ctx, after, e)
 }
 
+// A source that says nothing has not said that nothing is missing.
+func testRepairUnheard(t *testing.T, whole, short func() policystore.Log) {
+	l := loseEntries(t, whole(), short())
+	if _, _, err := policystore.Repair(contextOf(t), l.short, Domain, mute{l.whole}, nil, nil); err == nil {
+		t.Error("Repair from what says nothing succeeds")
+	}
+}
+
+// mute is a source that never answers.
+type mute struct{ policystore.Source }
+
+func (mute) Tail(ctx context.Context, _ policystore.Position) iter.Seq2[policystore.Event, error] {
+	return func(func(policystore.Event, error) bool) { <-ctx.Done() }
+}
+
 // After a rewind a request that the record still has is answered from its entry, and whoever follows from what was given up is told
 // that there is another epoch, though nobody writes.
 func testRewindRepeats(t *testing.T, whole, short func() policystore.Log) {

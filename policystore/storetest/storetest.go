@@ -62,6 +62,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (open func() policystore.Log)) {
 	for name, test := range map[string]func(t *testing.T, whole, short func() policystore.Log){
 		"Repair":         testRepair,
 		"RepairPasses":   testRepairPasses,
+		"RepairUnheard":  testRepairUnheard,
 		"RewindRepeats":  testRewindRepeats,
 		"RepairRefuses":  testRepairRefuses,
 		"RepairUnsigned": testRepairUnsigned,
