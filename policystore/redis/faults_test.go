@@ -171,6 +171,13 @@ func TestLoading(t *testing.T) {
 	h.waitPublished()
 }
 
+// firstDoubt returns what was told first of the record; something was.
+func (p *press) firstDoubt() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.doubts[0]
+}
+
 // A Redis that loads its data for longer than any other is waited for may yet tell that the record was rewound. Its patience
 // has an end: the last of these publishers believes the record before all is loaded.
 func TestDoubtLastsWhileLoading(t *testing.T) {
@@ -199,11 +206,11 @@ func TestDoubtLastsWhileLoading(t *testing.T) {
 	h.waitTrouble(patient, policystore.Loading, 1)
 	h.must(<-restarted)
 	h.waitDoubt(patient, policystore.ErrRewound)
-	if first := patient.doubts[0]; !errors.Is(first, policystore.ErrRewound) {
+	if first := patient.firstDoubt(); !errors.Is(first, policystore.ErrRewound) {
 		t.Errorf("before Redis had loaded the doubt was said to be %v", first)
 	}
 	h.waitDoubt(hasty, policystore.ErrRewound)
-	if first := hasty.doubts[0]; first != nil {
+	if first := hasty.firstDoubt(); first != nil {
 		t.Errorf("whoever does not wait that long was told %v first, want nil", first)
 	}
 }
