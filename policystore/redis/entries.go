@@ -36,12 +36,13 @@ func (p *Publisher) publishEntries(ctx context.Context) {
 // writer publishes entries by one connection.
 type writer struct {
 	*Publisher
-	c    *session
-	at   policystore.Position // the last entry of the record that is published
-	head policystore.Position // of the record, when it was last looked at
-	long bool                 // the stream is far behind, and there is no checkpoint by which it would be less so
-	said course               // what was last said to be wrong
-	good func()               // is called when what is to be done is done
+	c     *session
+	at    policystore.Position // the last entry of the record that is published
+	head  policystore.Position // of the record, when it was last looked at
+	long  bool                 // the stream is far behind, and there is no checkpoint by which it would be less so
+	said  course               // what was last said to be wrong
+	retry time.Duration        // after what time it is tried again to make the stream anew
+	good  func()               // is called when what is to be done is done
 }
 
 func (w *writer) session(ctx context.Context) (err error) {
@@ -66,15 +67,18 @@ func (w *writer) step(ctx context.Context) error {
 	w.tell(course)
 	switch course.step {
 	case goOn:
+		w.retry = 0
 		return w.publish(ctx)
 	case makeAnew:
 		if made, err := w.makeAnew(ctx, look, course.replace); err != nil || made {
 			return err
 		}
-		pause(ctx, minRetry)
+		w.retry = min(max(2*w.retry, minRetry), maxRetry)
+		pause(ctx, w.retry)
 		return nil
 	}
 	w.good()
+	w.retry = 0
 	if course.alarm != nil {
 		pause(ctx, w.limits.look)
 	} else {

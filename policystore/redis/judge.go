@@ -16,8 +16,9 @@ import (
 type look struct {
 	epoch            int64
 	seed             string
-	newest, previous stage // of the checkpoints
-	missing          bool  // the newest is not where it is said to be
+	said             []string // of meta, as it stands there: epoch, seed, and the newest checkpoint
+	newest, previous stage    // of the checkpoints
+	missing          bool     // the newest is not where it is said to be
 	first, top       goredis.XMessage
 	last             string // the last id that there ever was; not that of top if what followed it was deleted
 }
@@ -50,7 +51,7 @@ func (p *Publisher) look(ctx context.Context, c *session) (l look, err error) {
 		return l, fmt.Errorf("look at what is published: %w", err)
 	}
 	said := texts(meta.Val())
-	l.epoch, l.seed = epochOf(said[0]), said[1]
+	l.epoch, l.seed, l.said = epochOf(said[0]), said[1], said
 	l.newest, _ = parseStage(said[2]) // what is no name of a checkpoint is none
 	l.previous, _ = parseStage(said[3])
 	if l.newest.revision > 0 {
@@ -94,8 +95,11 @@ func (w *writer) judge(ctx context.Context) (look, course, error) {
 			return l, course{}, fmt.Errorf("read the head of the record: %w", err)
 		}
 	}
-	w.show(l)
 	c, err := w.compare(ctx, l)
+	if err == nil {
+		w.shown.foreign.Store(c.step == stay && c.alarm != nil)
+		w.show(l)
+	}
 	return l, c, err
 }
 
@@ -114,6 +118,8 @@ func (w *writer) show(l look) {
 
 func (w *writer) compare(ctx context.Context, l look) (course, error) {
 	switch {
+	case l.epoch > w.head.Epoch && w.head.Revision == 0:
+		return w.ahead(ctx, l, fmt.Errorf("the record is empty, and Redis has it up to %d of epoch %d: teishi store repair brings that back", l.revision(), l.epoch))
 	case l.epoch > w.head.Epoch:
 		return w.ahead(ctx, l, fmt.Errorf("what Redis has is of epoch %d, the record of %d", l.epoch, w.head.Epoch))
 	case l.empty() && w.head.Revision == 0:
@@ -146,8 +152,8 @@ func (w *writer) within(ctx context.Context, l look) (course, error) {
 }
 
 // holds reports whether a message of log is the record's own entry, with the signature that it has there.
-func (w *writer) holds(m goredis.XMessage, own policystore.Entry) bool {
-	e, err := w.whole(m)
+func (p *Publisher) holds(m goredis.XMessage, own policystore.Entry) bool {
+	e, err := p.whole(m)
 	return err == nil && e.Position() == own.Position() && bytes.Equal(e.Signature, own.Signature) &&
 		field(m, hashField) == own.Hash.String()
 }
@@ -296,9 +302,9 @@ func (w *writer) entries(ctx context.Context, from, to policy.Revision) ([]gored
 }
 
 // whole returns an entry whose hash is its own.
-func (w *writer) whole(m goredis.XMessage) (policystore.Entry, error) {
+func (p *Publisher) whole(m goredis.XMessage) (policystore.Entry, error) {
 	e, err := entryOf(m)
-	if err == nil && e.Hash != e.Sum(w.domain) {
+	if err == nil && e.Hash != e.Sum(p.domain) {
 		err = fmt.Errorf("entry %d does not have the hash it states: %w", e.Revision, policystore.ErrBroken)
 	}
 	return e, err

@@ -226,6 +226,75 @@ func TestForged(t *testing.T) {
 	}
 }
 
+// What meta says in another way than any publisher would, it does not say: the stream is made anew, by whoever publishes and
+// by whoever reseeds.
+func TestMetaWrittenByAnother(t *testing.T) {
+	bothWays(t, func(t *testing.T, h *house, trust *policystore.TrustedKeys) {
+		h.grow(20)
+		h.publish(trusting(trust, nil)).doubtless(h)
+		for _, epoch := range []string{"01", "+1", "0", "1 "} {
+			h.do("HSET", "META", "epoch", epoch)
+			if err := h.newPress(trusting(trust, nil)).Reseed(h.ctx()); err != nil {
+				t.Errorf("Reseed where the epoch is %q = %v", epoch, err)
+			}
+			h.whole()
+			h.do("HSET", "META", "epoch", epoch)
+			p := h.publish(trusting(trust, nil))
+			h.grow(2)
+			h.waitPublished()
+			if got := h.admin.HGet(h.ctx(), metaKey, "epoch").Val(); got != "1" {
+				t.Errorf("the epoch %q has become %q, want 1", epoch, got)
+			}
+			p.stop()
+		}
+		h.whole()
+	})
+}
+
+// A checkpoint whose name no publisher would write is followed by one that has a name.
+func TestCheckpointNamedByAnother(t *testing.T) {
+	h := newHouse(t)
+	h.grow(30)
+	h.publish(nil).doubtless(h)
+	h.checkpoint(25)
+	for _, name := range []string{"01:20", "20", "x"} {
+		h.do("HSET", "META", "checkpoint", name)
+		p := h.newPress(nil)
+		p.Limit(10, 100, 10_000)
+		p.run(t)
+		h.wait("a checkpoint", h.stages("1:25", "none"))
+		p.stop()
+	}
+}
+
+// What Redis has and the record has not is left as it is: no checkpoint of the record is put there, and nothing is trimmed.
+func TestNoCheckpointOfAnotherHistory(t *testing.T) {
+	h := newHouse(t)
+	h.grow(40)
+	h.publish(nil).doubtless(h)
+	log := h.restored(30)
+	other := h.entry(mustPosition(h, 30), "another")
+	for range 15 {
+		e, err := log.Append(h.ctx(), mustHead(h, log), other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		other = h.entry(e.Position(), fmt.Sprint("another", e.Revision))
+	}
+	h.record = log
+	h.checkpoint(20)
+	h.checkpoint(35)
+	before := h.entries()
+	p := h.newPress(nil)
+	p.Limit(5, 1, 10_000)
+	p.run(t)
+	h.wait("an alarm", func(context.Context) error { return atLeast(p.count(redis.Fork), 1) })
+	h.waitLooks(15)
+	if now := h.entries(); now != before {
+		t.Errorf("what another history has put there has become %s, of %s", now, before)
+	}
+}
+
 // wantStopped checks that nothing is published, and that the record is doubted or not.
 func (h *house) wantStopped(p *press, doubt error) {
 	h.t.Helper()

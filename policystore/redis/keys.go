@@ -63,12 +63,13 @@ func parseStage(text string) (stage, error) {
 	return stage{e, policy.Revision(r)}, nil
 }
 
-// epochOf returns the epoch that meta has, 0 if it has none. One of more digits than a script can count with is none.
+// epochOf returns the epoch that meta has, 0 if it has none. One that no publisher has written so is none: scripts compare the
+// text, and count with no more than 15 digits.
 func epochOf(text string) int64 {
-	if len(text) > 15 || strings.Trim(text, "0123456789") != "" {
+	epoch, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || epoch < 1 || len(text) > 15 || strconv.FormatInt(epoch, 10) != text {
 		return 0
 	}
-	epoch, _ := strconv.ParseInt(text, 10, 64) // nothing is no number
 	return epoch
 }
 

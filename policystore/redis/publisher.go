@@ -61,6 +61,7 @@ type shown struct {
 	checkpoint atomic.Int64 // that of the newest checkpoint
 	bytes      atomic.Int64 // of entries since then
 	missing    atomic.Bool  // the newest checkpoint is not where it is said to be
+	foreign    atomic.Bool  // it has what the record has not, and that is to stay
 }
 
 // NewPublisher returns a publisher that reaches for Redis only when it runs. An error names what is wrong with the Config.

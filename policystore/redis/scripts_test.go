@@ -109,6 +109,7 @@ func TestSeedScript(t *testing.T) {
 		"another epoch":         {append(there, "HSET META epoch 3"), seeding{2, 9, "2:9", saw}, "KEPT"},
 		"seen without log":      {append(there, "DEL LOG"), seeding{1, 9, "2:9", [4]any{"2", "s1", "", ""}}, "OK"},
 		"no number":             {append(there, "HSET META epoch 1.5"), seeding{2, 9, "2:9", nothing}, "OK"},
+		"no number of ours":     {append(there, "HSET META epoch 02"), seeding{2, 9, "2:9", nothing}, "OK"},
 		"no possible number":    {append(there, "HSET META epoch 9999999999999999"), seeding{2, 9, "2:9", nothing}, "OK"},
 		"deleted beyond the id": {append(there, "XDEL LOG 5-0"), seeding{2, 5, "none", [4]any{"2", "s1", "4-0", "d"}}, "OK"},
 	} {

@@ -51,7 +51,7 @@ func (w *writer) runSeed(ctx context.Context, at stage, e *sent, l look, replace
 	keys := []string{w.keys.log(), w.keys.meta(), w.keys.checkpoint(at)}
 	args := []any{w.head.Epoch, int64(e.Revision), e.Hash.String(), e.encoded, at.String(), rand.Text(), w.keys.checkpoints(), "", "", "", ""}
 	if replace {
-		args = append(args[:7], l.epoch, l.seed, l.top.ID, field(l.top, hashField))
+		args = append(args[:7], l.said[0], l.seed, l.top.ID, field(l.top, hashField))
 	}
 	a, err := answerOf(w.scripts.seed.Run(ctx, w.c, keys, args...))
 	if err != nil {
@@ -75,6 +75,7 @@ func (w *writer) reseed(ctx context.Context) (err error) {
 		return err
 	}
 	defer w.c.close()
+	retry := minRetry
 	for made := false; ctx.Err() == nil; {
 		look, course, err := w.judge(ctx)
 		switch {
@@ -92,6 +93,10 @@ func (w *writer) reseed(ctx context.Context) (err error) {
 		}
 		if made, err = w.makeAnew(ctx, look, !look.empty()); err != nil {
 			return err
+		}
+		if !made { // others were quicker
+			pause(ctx, retry)
+			retry = min(2*retry, maxRetry)
 		}
 	}
 	return ctx.Err()

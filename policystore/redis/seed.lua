@@ -15,7 +15,7 @@ end
 local meta = redis.call('HMGET', KEYS[2], 'epoch', 'seed', 'checkpoint', 'previous')
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', '1')[1]
 local stored = meta[1] or ''
-local epoch = #stored <= 15 and string.match(stored, '^%d+$') and tonumber(stored) or nil -- else nobody wrote that
+local epoch = #stored <= 15 and string.match(stored, '^[1-9]%d*$') and tonumber(stored) or nil -- else nobody wrote that
 local ours = tonumber(ARGV[1])
 local empty = not epoch or not last
 local higher = epoch and epoch > ours
