@@ -79,7 +79,7 @@ func (p *Publisher) publishCheckpoint(ctx context.Context) (done bool, err error
 	if err != nil || !l.wants(c.Position) {
 		return false, err
 	}
-	if ours, err := p.ours(ctx, &l); err != nil || !ours && false {
+	if ours, err := p.ours(ctx, &l); err != nil || !ours {
 		return false, err
 	}
 	if err := p.store(ctx, connection, c); err != nil {
@@ -124,7 +124,7 @@ func (p *Publisher) makeNewest(ctx context.Context, c *session, l look, at stage
 		trim = idOf(first)
 	}
 	keys := []string{p.keys.log(), p.keys.meta(), p.keys.checkpoint(at)}
-	a, err := answerOf(p.scripts.checkpoint.Run(ctx, c, keys, l.epoch, cmp.Or(l.newest.String(), noStage), at.String(), trim, p.keys.checkpoints()))
+	a, err := answerOf(p.scripts.checkpoint.Run(ctx, c, keys, l.epoch, cmp.Or(l.said[2], noStage), at.String(), trim, p.keys.checkpoints()))
 	if err != nil {
 		return false, fmt.Errorf("publish the checkpoint at %s: %w", at, err)
 	}
