@@ -22,11 +22,15 @@ const (
 	localSource     = "local"  // the name that answers have for it
 )
 
+// Begin serves what the local checkpoint holds, and returns where that is: for whoever has to wait before he may Run. Else Run
+// does it.
+func (r *Replica) Begin() Position { return r.open() }
+
 // open begins with the local checkpoint, if there is one that verifies, and returns where that is. What it holds is EXPIRED
 // until something is proven.
 func (r *Replica) open() Position {
-	if r.local == "" {
-		return Position{}
+	if s := r.state.Load(); r.local == "" || s.snapshot != nil { // it is served already
+		return s.position
 	}
 	f, former, err := r.readLocal()
 	if err != nil {

@@ -42,12 +42,21 @@ func (n *node) keep(ctx context.Context, c *serveConfig) error {
 	if err := n.publish(c, log, authority); err != nil {
 		return err
 	}
-	if setting.postgres == nil {
+	if setting.postgres == nil && c.publish == nil {
 		return policystore.Initialize(ctx, log, c.domain, c.signer)
 	}
-	n.begin = func(ctx context.Context) error { return n.bear(ctx, log, c.signer) }
+	n.loops = append(n.loops, func(ctx context.Context) error { return n.bear(ctx, log, c.signer) })
+	if setting.postgres != nil {
+		authority.Doubt(byStore, errNotChecked)
+		n.begin = func(ctx context.Context) error { return n.reach(ctx, log) }
+	}
 	return nil
 }
+
+const byStore = "store"
+
+// errNotChecked is the doubt of a start, while the database may not be one that can keep a record.
+var errNotChecked = fmt.Errorf("the store was not seen to be as it must be yet: %w", policystore.ErrNotLooked)
 
 // publish has what is written published to Redis, if the settings say so. Until Redis was looked at, nobody knows whether it
 // holds more than the record does.
@@ -88,18 +97,52 @@ const (
 	sayAgain = time.Minute // what goes on is said again: somebody may look at the last lines only
 )
 
-// bear waits until the record is at hand, which a server that is starting, failing over or set up wrongly may keep it from,
-// and writes its first entry if there is none.
+// reach waits until the record is at hand, which a server that is starting, failing over or set up wrongly may keep it from.
+func (n *node) reach(ctx context.Context, log store) error {
+	err := n.patiently(ctx, "waiting for the record: "+named("store"), func() error {
+		if c, ok := log.(checker); ok {
+			return c.Check(ctx)
+		}
+		return nil
+	})
+	if err == nil {
+		n.record.Authority.Doubt(byStore, nil)
+	}
+	return err
+}
+
+// bear writes the first entry of a record that has none, once nobody shows that it had any: what is missing could not be
+// brought back after that.
 func (n *node) bear(ctx context.Context, log store, signer *policystore.Signer) error {
+	if err := n.settled(ctx); err != nil {
+		return err
+	}
+	return n.patiently(ctx, "the record is empty, and does not begin anew", func() error {
+		head, err := log.Head(ctx)
+		if err != nil || head.Revision > 0 {
+			return err
+		}
+		if err := n.record.Authority.Doubted(); err != nil {
+			return err
+		}
+		if n.known.Revision > 0 {
+			return fmt.Errorf("%w: %s has it up to %d", policystore.ErrRewound, named("local-checkpoint"), n.known.Revision)
+		}
+		return policystore.Initialize(ctx, log, n.domain, signer)
+	})
+}
+
+// patiently does something again and again until it succeeds or ctx ends, and says what keeps it from that.
+func (n *node) patiently(ctx context.Context, what string, do func() error) error {
 	said, saidAt := "", time.Time{}
 	for retry := minCheck; ctx.Err() == nil; retry = min(2*retry, maxCheck) {
-		err := n.bearOnce(ctx, log, signer)
+		err := do()
 		if err == nil {
 			return nil
 		}
 		if (err.Error() != said || time.Since(saidAt) > sayAgain) && ctx.Err() == nil {
 			said, saidAt = err.Error(), time.Now()
-			n.logger.Error("waiting for the record: "+named("store"), slog.Any("error", err), slog.Duration("retry", maxCheck))
+			n.logger.Error(what, slog.Any("error", err), slog.Duration("retry", maxCheck))
 		}
 		select {
 		case <-time.After(retry):
@@ -107,15 +150,6 @@ func (n *node) bear(ctx context.Context, log store, signer *policystore.Signer) 
 		}
 	}
 	return ctx.Err()
-}
-
-func (n *node) bearOnce(ctx context.Context, log store, signer *policystore.Signer) error {
-	if c, ok := log.(checker); ok {
-		if err := c.Check(ctx); err != nil {
-			return err
-		}
-	}
-	return policystore.Initialize(ctx, log, n.domain, signer)
 }
 
 // settled waits until it is known whether Redis holds more than the record does.

@@ -34,6 +34,7 @@ type node struct {
 	record  *service.Record // of an authority
 	// begin returns when what has to be there before anything is followed is there.
 	begin     func(context.Context) error
+	known     policystore.Position // what the local checkpoint held at the start
 	reporters []policystore.Reporter
 	loops     []func(context.Context) error // what runs beside the replica until the end
 	closers   []func() error                // in the order of opening
@@ -74,12 +75,13 @@ func (n *node) replicate(c *serveConfig, origins []policystore.Origin) {
 	})
 }
 
-// start begins to follow, in the background, once what has to be there is there.
+// start begins to follow, in the background, once what has to be there is there. Until then it serves what it has kept.
 func (n *node) start() {
 	ctx, stop := context.WithCancel(context.Background()) // it is close that ends it, after all else
 	n.stop = stop
 	n.run(ctx, n.watchClock)
 	n.running.Go(func() {
+		n.known = n.replica.Begin()
 		if n.begin != nil && n.begin(ctx) != nil {
 			return // it ends only with ctx
 		}

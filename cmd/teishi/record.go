@@ -144,6 +144,8 @@ func (p *program) repair(ctx context.Context, s *storeSetting, source policystor
 	defer func() { err = errors.Join(err, log.Close()) }()
 	n, head, err := policystore.Repair(ctx, log, s.domain, source, trust, p.everySecond("appended up to revision %d\n"))
 	switch {
+	case errors.Is(err, policystore.ErrDiverged) && head.Revision == 1:
+		return fmt.Errorf("%w\nthe record has begun anew, and holds nothing since: repair an empty one in its place", err)
 	case errors.Is(err, policystore.ErrDiverged):
 		return fmt.Errorf("%w\nthe record has gone on differently since: what it lacks cannot be brought back; teishi store rewind gives it up", err)
 	case errors.Is(err, policystore.ErrCompacted):
