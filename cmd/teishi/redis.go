@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/teishi-dev/teishi/policystore"
 	"github.com/teishi-dev/teishi/policystore/redis"
 )
 
@@ -59,14 +61,18 @@ replaced by what "printf %s PASSWORD | sha256sum" prints.
 }
 
 func (p *program) reseedCommand() *cobra.Command {
-	f, r, address := storeFlags{}, redisFlags{}, ""
+	f, r, address, trustKeys, force := storeFlags{}, redisFlags{}, "", "", boolean{}
 	c := &cobra.Command{
 		Use:   "reseed",
 		Short: "Have Redis hold what the record does, whatever it holds now",
 		Long: `Have Redis hold what the record does, whatever it holds now. It is needed where Redis shows another history than the record and
 entries are not signed, so that nobody can tell which is right: authorities stop publishing then, and wait for this. Make
-sure first that it is the record that is right; if it lacks entries, teishi store repair brings them back.`,
-		Example: `  teishi redis reseed --store postgres://teishi@db/teishi --redis redis://cache:6379`,
+sure first that it is the record that is right; if it lacks entries, teishi store repair brings them back.
+
+Redis may be the only copy of what the record has lost. So it is refused where Redis has entries that were acknowledged, which
+--trust-keys tells. Without keys it is refused where Redis has signed entries that are not the record's, or goes on where the
+record ends. With --force what Redis has is given up, for good, and that is said.`,
+		Example: `  teishi redis reseed --store postgres://teishi@db/teishi --redis redis://cache:6379 --trust-keys trust.keys`,
 		Args:    arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			var others faults
@@ -78,6 +84,9 @@ sure first that it is the record that is right; if it lacks entries, teishi stor
 				others.add("redis", err)
 			}
 			r.check(&others)
+			trust, err := readTrust(trustKeys)
+			others.add("trust-keys", err)
+			others.add("force", force.wrong)
 			s, err := p.recordSetting("teishi redis reseed", &f, others...)
 			if err != nil {
 				return err
@@ -86,13 +95,7 @@ sure first that it is the record that is right; if it lacks entries, teishi stor
 			if err != nil {
 				return err
 			}
-			publisher, err := redis.NewPublisher(redis.PublisherConfig{Config: *config, Record: log, Source: log})
-			if err == nil {
-				err = publisher.Reseed(c.Context())
-			}
-			if err != nil {
-				err = fmt.Errorf("%s: %w", named("redis"), err)
-			}
+			err = p.reseed(c.Context(), redis.PublisherConfig{Config: *config, Record: log, Source: log, Trust: trust.trusted()}, force.on)
 			if err := errors.Join(err, log.Close()); err != nil {
 				return err
 			}
@@ -103,6 +106,26 @@ sure first that it is the record that is right; if it lacks entries, teishi stor
 	c.Flags().SortFlags = false
 	f.register(c.Flags(), "default the file in the user's data directory")
 	c.Flags().StringVar(&address, "redis", "", "the Redis: `redis://HOST:PORT`, rediss:// for TLS, redis+sentinel://HOST:PORT,HOST:PORT/MASTER")
+	c.Flags().StringVar(&trustKeys, "trust-keys", "", "tell by the keys in this `FILE` what of it was acknowledged")
+	force.register(c.Flags(), "force", "replace what Redis has even if it may be the only copy: it is lost, for good")
 	r.register(c.Flags())
 	return c
+}
+
+func (p *program) reseed(ctx context.Context, c redis.PublisherConfig, force bool) error {
+	publisher, err := redis.NewPublisher(c)
+	if err != nil {
+		return fmt.Errorf("%s: %w", named("redis"), err)
+	}
+	lost, err := publisher.Reseed(ctx, force)
+	if lost != nil {
+		fmt.Fprintf(p.stderr, "given up, for good: %v\n", lost)
+	}
+	switch {
+	case errors.Is(err, policystore.ErrRewound), errors.Is(err, redis.ErrOnlyCopy):
+		return fmt.Errorf("%s: %w\nteishi store repair brings it back, %s tells what of it was acknowledged, %s gives it up", named("redis"), err, named("trust-keys"), named("force"))
+	case err != nil:
+		return fmt.Errorf("%s: %w", named("redis"), err)
+	}
+	return nil
 }

@@ -235,7 +235,8 @@ const (
 	lookedAt   = 4096 // how many at all
 )
 
-// lost returns the position of an entry that is validly signed and not the record's; nil if there is none.
+// lost returns the position of an entry that is signed, validly where anybody is trusted, and not the record's; nil if there is
+// none.
 func (w *writer) lost(ctx context.Context, l look) (*policystore.Position, error) {
 	from := w.head.Revision
 	if top := l.revision(); top > 0 {
@@ -273,11 +274,12 @@ func following(from policy.Revision, own int, head policy.Revision) policy.Revis
 	return from + batchEntries
 }
 
-// foreign returns the position of the first entry that is validly signed and not among the record's own from a revision on.
+// foreign returns the position of the first entry that is signed, validly where anybody is trusted, and not among the record's
+// own from a revision on.
 func (w *writer) foreign(entries []goredis.XMessage, own []policystore.Entry, from policy.Revision) *policystore.Position {
 	for _, m := range entries {
 		e, err := w.verified(m)
-		if err != nil {
+		if err != nil || len(e.Signature) == 0 {
 			continue
 		}
 		i := int(e.Revision - from)

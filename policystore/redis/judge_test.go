@@ -96,7 +96,7 @@ func TestRewound(t *testing.T) {
 			if first, _ := p.doubt(); !strings.Contains(first.Error(), "goes on to 40") {
 				t.Errorf("the doubt is %v", first)
 			}
-			if err := h.newPress(trusting(trust, log)).Reseed(h.ctx()); !errors.Is(err, policystore.ErrRewound) {
+			if _, err := h.newPress(trusting(trust, log)).Reseed(h.ctx(), false); !errors.Is(err, policystore.ErrRewound) {
 				t.Errorf("Reseed from a record that is behind = %v, want ErrRewound", err)
 			}
 			if now := h.entries(); now != digest {
@@ -142,7 +142,7 @@ func TestRewoundAndWritten(t *testing.T) {
 		if err := h.published(h.ctx()); err != nil {
 			t.Errorf("what was published is not left as it was: %v", err)
 		}
-		err := h.newPress(trusting(trust, log)).Reseed(h.ctx())
+		_, err := h.newPress(trusting(trust, log)).Reseed(h.ctx(), false)
 		if trust != nil {
 			if !errors.Is(err, policystore.ErrRewound) {
 				t.Errorf("Reseed = %v, want ErrRewound", err)
@@ -205,7 +205,7 @@ func TestForged(t *testing.T) {
 				if trust == nil {
 					h.wantStopped(p, test.unsigned)
 					if test.unsigned == nil {
-						if err := p.Reseed(h.ctx()); err != nil {
+						if _, err := p.Reseed(h.ctx(), true); err != nil {
 							t.Fatalf("Reseed = %v", err)
 						}
 					} else {
@@ -226,6 +226,52 @@ func TestForged(t *testing.T) {
 	}
 }
 
+// Whoever reseeds does not destroy, unless it is demanded, what may be the only copy of what the record has lost: without keys
+// that is whatever is signed, and whatever goes on where the record ends.
+func TestReseedKeepsTheOnlyCopy(t *testing.T) {
+	for name, test := range map[string]struct {
+		signed, trusted bool
+		kept, others    int // of the 40 entries, and those written since
+		want            error
+	}{
+		"signed, without keys":          {true, false, 30, 15, redis.ErrOnlyCopy},
+		"signed, with keys":             {true, true, 30, 15, policystore.ErrRewound},
+		"unsigned, ahead":               {false, false, 10, 5, redis.ErrOnlyCopy},
+		"unsigned, of the same history": {false, false, 30, 0, policystore.ErrRewound},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			var trust *policystore.TrustedKeys
+			if test.signed {
+				trust = h.sign()
+			}
+			h.grow(40)
+			h.publish(trusting(trust, nil)).doubtless(h)
+			log := h.restored(test.kept)
+			for i := range test.others {
+				if _, err := log.Append(h.ctx(), mustHead(h, log), h.entry(mustHead(h, log), fmt.Sprint("another", i))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !test.trusted {
+				trust = nil
+			}
+			before := h.entries()
+			if lost, err := h.newPress(trusting(trust, log)).Reseed(h.ctx(), false); !errors.Is(err, test.want) || lost != nil {
+				t.Errorf("Reseed = %v, %v, want %v", lost, err, test.want)
+			}
+			if now := h.entries(); now != before {
+				t.Errorf("the only copy has become %s, was %s", now, before)
+			}
+			if lost, err := h.newPress(trusting(trust, log)).Reseed(h.ctx(), true); err != nil || !errors.Is(lost, test.want) {
+				t.Errorf("Reseed by force = %v, %v, want that %v is lost", lost, err, test.want)
+			}
+			h.record, h.at = log, mustHead(h, log)
+			h.whole()
+		})
+	}
+}
+
 // What meta says in another way than any publisher would, it does not say: the stream is made anew, by whoever publishes and
 // by whoever reseeds.
 func TestMetaWrittenByAnother(t *testing.T) {
@@ -234,7 +280,7 @@ func TestMetaWrittenByAnother(t *testing.T) {
 		h.publish(trusting(trust, nil)).doubtless(h)
 		for _, epoch := range []string{"01", "+1", "0", "1 "} {
 			h.do("HSET", "META", "epoch", epoch)
-			if err := h.newPress(trusting(trust, nil)).Reseed(h.ctx()); err != nil {
+			if _, err := h.newPress(trusting(trust, nil)).Reseed(h.ctx(), false); err != nil {
 				t.Errorf("Reseed where the epoch is %q = %v", epoch, err)
 			}
 			h.whole()

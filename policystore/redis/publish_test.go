@@ -275,7 +275,7 @@ func TestPublishNothing(t *testing.T) {
 	if err, told := p.doubt(); err != nil || !told {
 		t.Errorf("Doubt was told %v, %t, want nil", err, told)
 	}
-	if err := h.newPress(nil).Reseed(h.ctx()); !errors.Is(err, policystore.ErrNotFound) {
+	if _, err := h.newPress(nil).Reseed(h.ctx(), false); !errors.Is(err, policystore.ErrNotFound) {
 		t.Errorf("Reseed from an empty record = %v, want ErrNotFound", err)
 	}
 	h.grow(1)

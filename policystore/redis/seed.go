@@ -60,19 +60,25 @@ func (w *writer) runSeed(ctx context.Context, at stage, e *sent, l look, replace
 	return a, nil
 }
 
+// ErrOnlyCopy says that what is published is not the record's and, as far as anybody can tell without keys, may be the only
+// copy of what the record has lost.
+var ErrOnlyCopy = errors.New("what Redis has may be the only copy")
+
 // Reseed has what is published begin anew, from what the record has, and returns when all of it is there. It is refused by
-// policystore.ErrRewound where Redis has what the record has lost: that may be the only copy.
-func (p *Publisher) Reseed(ctx context.Context) error {
+// policystore.ErrRewound where Redis has what the record has lost; and where nobody is trusted, by ErrOnlyCopy where it has
+// signed entries that are not the record's, or goes on where the record ends. With force it is not, and what is lost is
+// returned.
+func (p *Publisher) Reseed(ctx context.Context, force bool) (lost, err error) {
 	w := writer{Publisher: p, good: func() {}}
-	if err := w.reseed(ctx); err != nil {
-		return p.troubled(fmt.Errorf("reseed: %w", err))
+	if lost, err = w.reseed(ctx, force); err != nil {
+		return lost, p.troubled(fmt.Errorf("reseed: %w", err))
 	}
-	return nil
+	return lost, nil
 }
 
-func (w *writer) reseed(ctx context.Context) (err error) {
+func (w *writer) reseed(ctx context.Context, force bool) (lost, err error) {
 	if w.c, err = w.open(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	defer w.c.close()
 	retry := minRetry
@@ -80,24 +86,46 @@ func (w *writer) reseed(ctx context.Context) (err error) {
 		look, course, err := w.judge(ctx)
 		switch {
 		case err != nil:
-			return err
-		case course.doubt != nil:
-			return course.doubt
+			return lost, err
 		case w.head.Revision == 0:
-			return fmt.Errorf("the record is empty: %w", policystore.ErrNotFound)
+			return lost, fmt.Errorf("the record is empty: %w", policystore.ErrNotFound)
 		case made && course.step == goOn:
 			if all, err := w.drain(ctx); err != nil || all {
-				return err
+				return lost, err
 			}
 			continue
 		}
+		only, err := w.onlyCopy(ctx, look, course)
+		if err != nil || only != nil && !force {
+			return lost, errors.Join(err, only)
+		}
 		if made, err = w.makeAnew(ctx, look, !look.empty()); err != nil {
-			return err
+			return lost, err
+		}
+		if made && only != nil {
+			lost = only
 		}
 		if !made { // others were quicker
 			pause(ctx, retry)
 			retry = min(2*retry, maxRetry)
 		}
 	}
-	return ctx.Err()
+	return lost, ctx.Err()
+}
+
+// onlyCopy returns what would be lost with what Redis has; nil if that is nothing, or nothing that anybody has acknowledged.
+func (w *writer) onlyCopy(ctx context.Context, l look, c course) (only, err error) {
+	switch {
+	case c.doubt != nil || c.alarm == nil:
+		return c.doubt, nil
+	case w.trust != nil:
+		return nil, nil
+	case l.epoch == w.head.Epoch && l.revision() > w.head.Revision:
+		return fmt.Errorf("%w: it has the entries %d to %d of epoch %d, where the record ends", ErrOnlyCopy, w.head.Revision+1, l.revision(), l.epoch), nil
+	}
+	signed, err := w.lost(ctx, l)
+	if err != nil || signed == nil {
+		return nil, err
+	}
+	return fmt.Errorf("%w: its entry %s is signed, and not the record's", ErrOnlyCopy, signed), nil
 }

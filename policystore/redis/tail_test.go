@@ -328,7 +328,7 @@ func TestTailOfAStreamMadeAnew(t *testing.T) {
 	c := h.live(h.source(h.reader()), all[3].Position())
 	c.wantEntries(all[4:])
 	p := h.newPress(nil)
-	if err := p.Reseed(h.ctx()); err != nil {
+	if _, err := p.Reseed(h.ctx(), false); err != nil {
 		t.Fatalf("Reseed = %v", err)
 	}
 	looks := h.calls(h.ctx(), "xlen") // which only readers look with
