@@ -11,68 +11,142 @@ import (
 
 const (
 	rewindMethod = "rewind"
-	// repairIdle is for how long a source that proves nothing yields nothing more before that is all it has.
+	// repairIdle is for how long a source that cannot be asked where it ends, and has shown that it lives, yields nothing more
+	// before that is all it has.
 	repairIdle = 3 * time.Second
+	// repairStall is for how long a source yields nothing, though it should, before it is given up: connecting takes a while.
+	repairStall = 10 * time.Second
 )
 
 // Repair appends to a record the entries that it lacks and a source still has, byte for byte, and returns how many they were
 // and where the record ends then. Each must follow the one before it, fold, and be signed by whoever is trusted. Authorities
 // that find the record whole again write on at once, so an entry that it holds already is passed over. Progress, which may be
-// nil, is called with every revision that was brought back.
+// nil, is called with every revision that was brought back. Where it is not known that the source had no more, that is an error.
 func Repair(ctx context.Context, log Log, domain string, from Source, trust *TrustedKeys, progress func(policy.Revision)) (n int, head Position, err error) {
 	if head, err = log.Head(ctx); err != nil {
 		return 0, head, fmt.Errorf("read the head: %w", err)
 	}
-	f := born(domain)
+	r := repair{log: log, trust: trust, progress: progress, fold: born(domain)}
 	if head.Revision > 0 {
-		if f, err = NewHistory(log, domain).fold(ctx, head.Revision); err != nil {
+		if r.fold, err = NewHistory(log, domain).fold(ctx, head.Revision); err != nil {
 			return 0, head, fmt.Errorf("fold the record: %w", err)
 		}
 	}
+	if h, ok := from.(Headed); ok {
+		if r.end, err = askEnd(ctx, h); err != nil {
+			return 0, head, fmt.Errorf("ask where it ends: %w", err)
+		}
+		r.known = true
+	}
+	err = r.run(ctx, from)
+	return r.n, r.fold.position, err
+}
+
+func askEnd(ctx context.Context, h Headed) (Position, error) {
+	ctx, cancel := context.WithTimeout(ctx, repairStall)
+	defer cancel()
+	return h.Head(ctx)
+}
+
+// repair is how far a record is repaired, and what is known of the source.
+type repair struct {
+	log      Log
+	trust    *TrustedKeys
+	progress func(policy.Revision)
+	fold     fold
+	n        int       // how many entries were brought back
+	known    bool      // the source has said where it ends
+	end      Position  // there
+	alive    bool      // it has given something that is to be believed
+	proven   Position  // the last head that it has proven
+	first    time.Time // of the proofs: it may have been taken before the last entries were written
+}
+
+// run takes what the source has after the fold, until that is all.
+func (r *repair) run(ctx context.Context, from Source) error {
+	if r.known && r.fold.position == r.end {
+		return nil
+	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	idle := time.AfterFunc(repairIdle, func() { stop(errIdle) })
+	idle := time.AfterFunc(repairStall, func() { stop(errIdle) })
 	defer idle.Stop()
-	var first time.Time // of the proofs: it may have been taken before the last entries were written
-	answered := false
-	for event, err := range from.Tail(ctx, head) {
-		answered = answered || err == nil
-		switch {
-		case err != nil:
-			return n, f.position, fmt.Errorf("read what follows %s: %w", f.position, err)
-		case event.Head != nil:
-			if first.IsZero() {
-				first = event.Head.IssuedTime
-			}
-			if event.Head.Position == f.position && event.Head.IssuedTime.After(first) {
-				return n, f.position, nil
-			}
-			continue
-		}
-		idle.Reset(repairIdle)
-		appended, next, err := repairOne(ctx, log, f, event.Entry, trust)
+	for event, err := range from.Tail(ctx, r.fold.position) {
 		if err != nil {
-			return n, f.position, err
+			return fmt.Errorf("read what follows %s: %w", r.fold.position, err)
 		}
-		f = next
-		if !appended {
-			continue
+		before := r.alive
+		all, err := r.take(ctx, event)
+		if err != nil || all {
+			return err
 		}
-		n++
-		if progress != nil {
-			progress(f.position.Revision)
+		if event.Entry != nil || !before && r.alive {
+			idle.Reset(r.patience())
 		}
 	}
 	switch cause := context.Cause(ctx); {
+	case cause == nil:
+		return errEnded
 	case !errors.Is(cause, errIdle):
-		return n, f.position, cause
-	case !answered:
-		return n, f.position, fmt.Errorf("within %s neither an entry nor a proof came from it: whether it has what is missing is not known", repairIdle)
+		return cause
 	}
-	return n, f.position, nil
+	return r.idle()
 }
 
 var errIdle = errors.New("nothing more comes")
+
+// take takes one event, and reports whether it was the last that there is.
+func (r *repair) take(ctx context.Context, event Event) (all bool, err error) {
+	if event.Head != nil {
+		return r.prove(event.Head), nil
+	}
+	appended, next, err := repairOne(ctx, r.log, r.fold, event.Entry, r.trust)
+	if err != nil {
+		return false, err
+	}
+	r.fold, r.alive = next, true
+	if appended {
+		r.n++
+		if r.progress != nil {
+			r.progress(next.position.Revision)
+		}
+	}
+	return r.known && next.position == r.end, nil
+}
+
+// prove reports whether a proof says that there is no more. One that nobody trusted has signed says nothing; nor does any
+// where the source has said itself where it ends.
+func (r *repair) prove(h *HeadProof) bool {
+	if h.Domain != r.fold.domain || r.trust.verifyHead(h) != nil {
+		return false
+	}
+	r.alive, r.proven = true, h.Position
+	if r.first.IsZero() {
+		r.first = h.IssuedTime
+	}
+	return !r.known && h.Position == r.fold.position && h.IssuedTime.After(r.first)
+}
+
+func (r *repair) patience() time.Duration {
+	if r.known {
+		return repairStall
+	}
+	return repairIdle
+}
+
+// idle judges a source that yields nothing more: an authority whose record is in doubt proves nothing, and ends so.
+func (r *repair) idle() error {
+	at := r.fold.position
+	switch {
+	case r.known:
+		return &TroubleError{Silent, fmt.Errorf("it has entries up to %s, and after %s none came for %s: try again", r.end, at, repairStall)}
+	case !r.alive:
+		return &TroubleError{Silent, fmt.Errorf("within %s neither an entry nor a proof that is to be believed came from it: whether it has what is missing is not known", repairStall)}
+	case later(at, r.proven) != at:
+		return &TroubleError{Silent, fmt.Errorf("it proves that the record is at %s, and after %s none of its entries came for %s: try again", r.proven, at, repairIdle)}
+	}
+	return nil
+}
 
 // repairOne appends one entry, unless it is there.
 func repairOne(ctx context.Context, log Log, f fold, e *Entry, trust *TrustedKeys) (appended bool, next fold, err error) {

@@ -55,6 +55,12 @@ type Log interface {
 	Head(ctx context.Context) (Position, error)
 }
 
+// A Headed is a Source that can be asked where it ends, as every Log can.
+type Headed interface {
+	// Head returns the position of the last entry that there is.
+	Head(ctx context.Context) (Position, error)
+}
+
 // A Waker is a Source that looks for what is new now and then, and can be told to look at once.
 type Waker interface{ Wake() }
 

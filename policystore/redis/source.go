@@ -21,6 +21,7 @@ type Source struct {
 var (
 	_ policystore.Source  = (*Source)(nil)
 	_ policystore.Archive = (*Source)(nil)
+	_ policystore.Headed  = (*Source)(nil)
 )
 
 // NewSource returns a source that reaches for Redis only when it is followed. An error names what is wrong with the Config.
@@ -51,6 +52,39 @@ func (s *Source) open(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// Head returns the position of the last entry that is published. Of one that cannot be read it is the revision alone: whoever
+// follows comes to it, and is told why.
+func (s *Source) Head(ctx context.Context) (policystore.Position, error) {
+	p, err := s.head(ctx)
+	if err != nil {
+		err = s.troubled(fmt.Errorf("look for the last entry: %w", err))
+	}
+	return p, err
+}
+
+func (s *Source) head(ctx context.Context) (policystore.Position, error) {
+	c, err := s.open(ctx)
+	if err != nil {
+		return policystore.Position{}, err
+	}
+	defer c.close()
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	log, err := c.XInfoStream(ctx, s.keys.log()).Result()
+	if noSuchKey(err) || err == nil && log.LastEntry.ID == "" {
+		return policystore.Position{}, errMissing
+	}
+	if err != nil {
+		return policystore.Position{}, err
+	}
+	e, err := entryOf(log.LastEntry)
+	if err != nil {
+		r, _ := revisionOf(log.LastEntry.ID)
+		return policystore.Position{Revision: r}, nil
+	}
+	return e.Position(), nil
 }
 
 // Checkpoint returns the newest checkpoint. One that is missing is trouble: only where meta says that there is none yet, it
