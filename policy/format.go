@@ -62,13 +62,15 @@ func distinct(at *field, name string, n int, nameOf func(i int) string) error {
 func reference(*field, string) error { return nil }
 
 func slug(at *field, s string) error {
-	if !isSlug(s) {
+	if !IsSlug(s) {
 		return at.wrong("not a slug: 1 to 63 of a-z, 0-9 and hyphen, neither first nor last a hyphen")
 	}
 	return nil
 }
 
-func isSlug(s string) bool {
+// IsSlug tells a plain name, of which any store can make a key or a path: 1 to 63 of a-z, 0-9 and hyphen, neither first nor last a
+// hyphen.
+func IsSlug(s string) bool {
 	if s == "" || len(s) > MaxSlugLength || s[0] == '-' || s[len(s)-1] == '-' {
 		return false
 	}
@@ -92,7 +94,7 @@ func dotted(at *field, s string) error {
 
 func isDotted(s string) bool {
 	for part := range strings.SplitSeq(s, ".") {
-		if !isSlug(part) {
+		if !IsSlug(part) {
 			return false
 		}
 	}

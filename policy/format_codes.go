@@ -12,7 +12,7 @@ func alias(at *field, s string) error {
 	switch {
 	case len(s) > MaxAliasLength:
 		return at.wrong(fmt.Sprintf("longer than %d characters", MaxAliasLength))
-	case !isSlug(scheme) || value == "" || !printable(value):
+	case !IsSlug(scheme) || value == "" || !printable(value):
 		return at.wrong("not scheme:value, a slug and printable ASCII without space")
 	case scheme == "jis" && !localGovernmentCode(value):
 		return at.wrong("not a local-government code of six digits, or its check digit is wrong")

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/teishi-dev/teishi/examples"
+	"github.com/teishi-dev/teishi/policy"
 	"github.com/teishi-dev/teishi/policystore"
 	"github.com/teishi-dev/teishi/policystore/redis"
 )
@@ -192,8 +193,7 @@ func checkExample(name string) error {
 }
 
 func checkSlug(s string) error {
-	inside := strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
-	if s == "" || len(s) > 63 || !inside || s[0] == '-' || s[len(s)-1] == '-' {
+	if !policy.IsSlug(s) {
 		return fmt.Errorf("%q is not a slug: 1 to 63 of a-z, 0-9 and -, neither first nor last a hyphen", s)
 	}
 	return nil

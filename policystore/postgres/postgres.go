@@ -21,13 +21,13 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/teishi-dev/teishi/policy"
 	"github.com/teishi-dev/teishi/policystore"
 )
 
@@ -104,7 +104,7 @@ func newLog(c Config) (*Log, error) {
 	if l.logger == nil {
 		l.logger = slog.New(slog.DiscardHandler)
 	}
-	if !isSlug(l.domain) {
+	if !policy.IsSlug(l.domain) {
 		return nil, fmt.Errorf("the domain %q is not a slug: 1 to 63 of a-z, 0-9 and hyphen, neither first nor last a hyphen", l.domain)
 	}
 	migrations, err := fs.Sub(embedded, "migrations")
@@ -139,14 +139,6 @@ func (l *Log) connect(c Config) error {
 }
 
 func (l *Log) pools() []*pgxpool.Pool { return []*pgxpool.Pool{l.following, l.writing, l.reading} }
-
-// isSlug tells a name of which any other store can make a key or a path.
-func isSlug(s string) bool {
-	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
-		return false
-	}
-	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
-}
 
 // Close ends what follows the log and closes its connections. Whoever calls the log must have returned.
 func (l *Log) Close() error {

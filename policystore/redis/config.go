@@ -4,9 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 
 	"github.com/redis/go-redis/v9/logging"
+
+	"github.com/teishi-dev/teishi/policy"
 )
 
 // Config says how to reach Redis.
@@ -63,7 +64,7 @@ func newServer(c Config) (*server, error) {
 func (s *server) check() error {
 	files := s.config
 	switch {
-	case strings.Trim(s.domain, "abcdefghijklmnopqrstuvwxyz0123456789-") != "":
+	case !policy.IsSlug(s.domain):
 		return fmt.Errorf("the domain %q is not a slug", s.domain)
 	case !s.tls && files.CAFile+files.CertFile+files.KeyFile != "":
 		return errors.New("files for TLS are given, but the URL of Redis is not of rediss or rediss+sentinel")

@@ -18,10 +18,10 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 
+	"github.com/teishi-dev/teishi/policy"
 	"github.com/teishi-dev/teishi/policystore"
 )
 
@@ -75,7 +75,7 @@ func Open(ctx context.Context, c Config) (*Log, error) {
 
 func open(ctx context.Context, c Config) (_ *Log, err error) {
 	l := newLog(c)
-	if !isSlug(l.domain) {
+	if !policy.IsSlug(l.domain) {
 		return nil, fmt.Errorf("its domain %q is not a slug: 1 to 63 of a-z, 0-9 and hyphen, neither first nor last a hyphen", l.domain)
 	}
 	if l.path, err = filepath.Abs(c.Path); err != nil {
@@ -196,14 +196,6 @@ func (l *Log) openReader(ctx context.Context) error {
 		return err
 	}
 	return errors.Join(l.reads.prepare(ctx, l.reader), l.follows.prepare(ctx, l.follower))
-}
-
-// isSlug tells a name of which any other store can make a key or a path.
-func isSlug(s string) bool {
-	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
-		return false
-	}
-	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
 // Path returns where the record is: links are followed.
