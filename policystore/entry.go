@@ -15,6 +15,15 @@ type Hash [32]byte
 // String returns the hash in hexadecimal.
 func (h Hash) String() string { return hex.EncodeToString(h[:]) }
 
+// Set takes a hash as a store has it, and refuses by ErrBroken what has not its length.
+func (h *Hash) Set(stored []byte) error {
+	if len(stored) != len(h) {
+		return fmt.Errorf("a hash of %d bytes: %w", len(stored), ErrBroken)
+	}
+	copy(h[:], stored)
+	return nil
+}
+
 // Position is a place in the log: that of an entry, or, as the zero value, before the first.
 type Position struct {
 	Epoch    int64

@@ -60,7 +60,7 @@ func (l *Log) readCheckpoint(ctx context.Context, at policy.Revision) (policysto
 	if c.FoldVersion = int32(fold); int64(c.FoldVersion) != fold {
 		return c, fmt.Errorf("a fold version of %d: %w", fold, policystore.ErrBroken)
 	}
-	return c, hashes(hash, &c.Position.Hash, stateHash, &c.StateHash)
+	return c, errors.Join(c.Position.Hash.Set(hash), c.StateHash.Set(stateHash))
 }
 
 // StoreCheckpoint stores the checkpoint and drops those no longer kept. One of another record is refused.

@@ -173,7 +173,7 @@ func (l *Log) head(ctx context.Context) (p policystore.Position, err error) {
 	case p.Revision == 0:
 		return p, nil
 	}
-	return p, hashes(hash, &p.Hash)
+	return p, p.Hash.Set(hash)
 }
 
 func scan(row pgx.Row) (e policystore.Entry, err error) {
@@ -184,17 +184,5 @@ func scan(row pgx.Row) (e policystore.Entry, err error) {
 		return e, err
 	}
 	e.Principal, e.Method, e.RequestID, e.Reason = string(principal), string(method), string(request), string(reason)
-	return e, hashes(digest, &e.RequestDigest, previous, &e.PreviousHash, hash, &e.Hash)
-}
-
-// hashes copies stored bytes into hashes, pair by pair, and refuses those that are not 32 bytes long.
-func hashes(pairs ...any) error {
-	for i := 0; i < len(pairs); i += 2 {
-		from, to := pairs[i].([]byte), pairs[i+1].(*policystore.Hash)
-		if len(from) != len(to) {
-			return fmt.Errorf("a hash of %d bytes: %w", len(from), policystore.ErrBroken)
-		}
-		copy(to[:], from)
-	}
-	return nil
+	return e, errors.Join(e.RequestDigest.Set(digest), e.PreviousHash.Set(previous), e.Hash.Set(hash))
 }

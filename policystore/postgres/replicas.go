@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -81,7 +82,7 @@ func scanMember(row pgx.CollectableRow) (m policystore.Member, err error) {
 	}
 	m.ID, m.Freshness.Source, m.Version, m.Authority = string(id), string(source), string(version), string(authority)
 	m.Reported, m.Silence = m.Reported.UTC(), time.Duration(silence)*time.Microsecond
-	return m, hashes(hash, &m.Position.Hash, state, &m.StateHash)
+	return m, errors.Join(m.Position.Hash.Set(hash), m.StateHash.Set(state))
 }
 
 // Forget takes a member off.

@@ -54,7 +54,7 @@ func (l *Log) readCheckpoint(ctx context.Context, at policy.Revision) (policysto
 	if c.FoldVersion = int32(fold); int64(c.FoldVersion) != fold {
 		return c, fmt.Errorf("a fold version of %d: %w", fold, policystore.ErrBroken)
 	}
-	return c, hashes(hash, &c.Position.Hash, stateHash, &c.StateHash)
+	return c, errors.Join(c.Position.Hash.Set(hash), c.StateHash.Set(stateHash))
 }
 
 // StoreCheckpoint stores the checkpoint and drops those no longer kept. One of another record is refused.
@@ -118,16 +118,4 @@ func listed(ctx context.Context, tx *sql.Tx) ([]policy.Revision, error) {
 		revisions = append(revisions, r)
 	}
 	return revisions, rows.Err()
-}
-
-// hashes copies stored bytes into hashes, pair by pair, and refuses those that are not 32 bytes long.
-func hashes(pairs ...any) error {
-	for i := 0; i < len(pairs); i += 2 {
-		from, to := pairs[i].([]byte), pairs[i+1].(*policystore.Hash)
-		if len(from) != len(to) {
-			return fmt.Errorf("a hash of %d bytes: %w", len(from), policystore.ErrBroken)
-		}
-		copy(to[:], from)
-	}
-	return nil
 }

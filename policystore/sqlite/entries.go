@@ -169,7 +169,7 @@ func scan(row scanner) (e policystore.Entry, err error) {
 	if err != nil {
 		return e, err
 	}
-	return e, hashes(digest, &e.RequestDigest, previous, &e.PreviousHash, hash, &e.Hash)
+	return e, errors.Join(e.RequestDigest.Set(digest), e.PreviousHash.Set(previous), e.Hash.Set(hash))
 }
 
 func position(row scanner) (p policystore.Position, err error) {
@@ -177,5 +177,5 @@ func position(row scanner) (p policystore.Position, err error) {
 	if err = row.Scan(&p.Epoch, &p.Revision, &hash); err != nil {
 		return p, err
 	}
-	return p, hashes(hash, &p.Hash)
+	return p, p.Hash.Set(hash)
 }

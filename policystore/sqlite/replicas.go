@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -72,7 +73,7 @@ func scanMember(row scanner) (m policystore.Member, err error) {
 		return m, err
 	}
 	m.Reported = reported.Time()
-	return m, hashes(hash, &m.Position.Hash, state, &m.StateHash)
+	return m, errors.Join(m.Position.Hash.Set(hash), m.StateHash.Set(state))
 }
 
 // Forget takes a member off.
