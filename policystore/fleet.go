@@ -3,7 +3,6 @@ package policystore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -227,11 +226,11 @@ func (f *Fleet) compare(ctx context.Context, members []Member, p Position, held 
 			return &EpochError{Wanted: p.Epoch, Epoch: m.Position.Epoch}
 		}
 		if !held[m.Position] {
-			there, err := f.authority.log.Read(ctx, m.Position.Revision, 1)
+			there, err := holds(ctx, f.authority.log, m.Position)
 			if err != nil {
-				return fmt.Errorf("read entry %d: %w", m.Position.Revision, err)
+				return err
 			}
-			held[m.Position] = len(there) == 1 && there[0].Position() == m.Position
+			held[m.Position] = there
 		}
 		m.Foreign = !held[m.Position]
 	}

@@ -129,14 +129,11 @@ func (h *History) nearest(ctx context.Context, at policy.Revision) (fold, error)
 
 // placed reports as an error that the record has another entry at the place of a checkpoint.
 func (h *History) placed(ctx context.Context, p Position) error {
-	entries, err := h.log.Read(ctx, p.Revision, 1)
-	if err != nil {
-		return err
+	there, err := holds(ctx, h.log, p)
+	if err == nil && !there {
+		err = fmt.Errorf("the checkpoint at %s is not of this record: %w", p, ErrBroken)
 	}
-	if len(entries) == 0 || entries[0].Position() != p {
-		return fmt.Errorf("the checkpoint at %s is not of this record: %w", p, ErrBroken)
-	}
-	return nil
+	return err
 }
 
 // keep keeps a state, and no longer the one that was used least lately.

@@ -210,12 +210,11 @@ func (f *feed) placed(ctx context.Context) error {
 	if f.at.Epoch == applied.Epoch && f.at.Revision > applied.Revision {
 		return &TroubleError{Behind, fmt.Errorf("the authority has applied %s and not yet %s", applied, f.at)}
 	}
-	there, err := f.authority.log.Read(ctx, f.at.Revision, 1)
-	if err != nil {
-		return fmt.Errorf("read entry %d: %w", f.at.Revision, err)
-	}
+	there, err := holds(ctx, f.authority.log, f.at)
 	switch {
-	case len(there) == 1 && there[0].Position() == f.at:
+	case err != nil:
+		return err
+	case there:
 		return nil
 	case applied.Epoch > f.at.Epoch:
 		return fmt.Errorf("the record is at %s and no longer has %s: %w", applied, f.at, ErrEpoch)

@@ -100,18 +100,35 @@ func (r *repair) take(ctx context.Context, event Event) (all bool, err error) {
 	if event.Head != nil {
 		return r.prove(event.Head), nil
 	}
-	appended, next, err := repairOne(ctx, r.log, r.fold, event.Entry, r.trust)
-	if err != nil {
+	if err := r.bring(ctx, event.Entry); err != nil {
 		return false, err
 	}
-	r.fold, r.alive = next, true
-	if appended {
-		r.n++
-		if r.progress != nil {
-			r.progress(next.position.Revision)
+	return r.known && r.fold.position == r.end, nil
+}
+
+// bring appends an entry that follows and folds it, unless it is there.
+func (r *repair) bring(ctx context.Context, e *Entry) error {
+	if err := r.trust.VerifyEntry(r.fold.domain, e); err != nil {
+		return err
+	}
+	next, err := r.fold.next(e)
+	if err != nil {
+		return err
+	}
+	_, failed := r.log.Append(ctx, r.fold.position, *e)
+	if failed != nil {
+		if there, err := holds(ctx, r.log, e.Position()); err != nil || !there {
+			return fmt.Errorf("append entry %d: %w", e.Revision, failed)
 		}
 	}
-	return r.known && next.position == r.end, nil
+	r.fold, r.alive = next, true
+	if failed == nil {
+		r.n++
+		if r.progress != nil {
+			r.progress(e.Revision)
+		}
+	}
+	return nil
 }
 
 // prove reports whether a proof says that there is no more. One that nobody trusted has signed says nothing; nor does any
@@ -146,30 +163,6 @@ func (r *repair) idle() error {
 		return &TroubleError{Silent, fmt.Errorf("it proves that the record is at %s, and after %s none of its entries came for %s: try again", r.proven, at, repairIdle)}
 	}
 	return nil
-}
-
-// repairOne appends one entry, unless it is there.
-func repairOne(ctx context.Context, log Log, f fold, e *Entry, trust *TrustedKeys) (appended bool, next fold, err error) {
-	if err := trust.VerifyEntry(f.domain, e); err != nil {
-		return false, f, err
-	}
-	if next, err = f.next(e); err != nil {
-		return false, f, err
-	}
-	switch _, err := log.Append(ctx, f.position, *e); {
-	case err == nil:
-		return true, next, nil
-	case isThere(ctx, log, e):
-		return false, next, nil
-	default:
-		return false, f, fmt.Errorf("append entry %d: %w", e.Revision, err)
-	}
-}
-
-// isThere says whether the record holds the very entry.
-func isThere(ctx context.Context, log Log, e *Entry) bool {
-	there, err := log.Read(ctx, e.Revision, 1)
-	return err == nil && len(there) == 1 && there[0].Position() == e.Position()
 }
 
 // Rewind begins another epoch where the record ends, and so gives up, for good, whatever was acknowledged after that: it is

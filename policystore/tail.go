@@ -82,18 +82,28 @@ func (t *tail) placed(ctx context.Context) error {
 	if t.at.Revision == 0 {
 		return nil
 	}
-	there, err := t.log.Read(ctx, t.at.Revision, 1)
-	if err != nil {
-		return fmt.Errorf("read entry %d: %w", t.at.Revision, err)
-	}
-	if len(there) == 1 && there[0].Position() == t.at {
-		return nil
+	if there, err := holds(ctx, t.log, t.at); err != nil || there {
+		return err
 	}
 	head, err := t.log.Head(ctx)
 	if err != nil {
 		return err
 	}
 	return t.elsewhere(head, fmt.Sprintf("the record is not at %s", t.at))
+}
+
+// readable is what entries are read from.
+type readable interface {
+	Read(ctx context.Context, from policy.Revision, n int) ([]Entry, error)
+}
+
+// holds reports whether a record has the very entry of a position.
+func holds(ctx context.Context, log readable, p Position) (bool, error) {
+	there, err := log.Read(ctx, p.Revision, 1)
+	if err != nil {
+		return false, fmt.Errorf("read entry %d: %w", p.Revision, err)
+	}
+	return len(there) == 1 && there[0].Position() == p, nil
 }
 
 // elsewhere tells a record that was rewound from one of another history.
