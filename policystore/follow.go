@@ -55,7 +55,7 @@ func (e *preferredError) Error() string { return fmt.Sprintf("origin %d is prefe
 // never skipped: the replica keeps what it had, and while there is no origin that it believes it is frozen, and grows
 // old. Run is called once.
 func (r *Replica) Run(ctx context.Context) error {
-	kept := r.open()
+	kept := r.Begin()
 	var keeping sync.WaitGroup
 	defer keeping.Wait()
 	keeping.Go(func() { r.keepLocal(ctx, kept) })
@@ -320,7 +320,7 @@ func (r *Replica) restore(ctx context.Context, i int, lost error) error {
 	}
 	switch {
 	case found:
-		r.restart(f, o)
+		r.restart(f)
 		t.refused = nil
 		r.metrics.checkpointsLoaded.WithLabelValues(o.Name).Inc()
 		r.logger.Info("restored", slog.String("source", o.Name), slog.Int64("revision", int64(f.position.Revision)),
@@ -330,14 +330,14 @@ func (r *Replica) restore(ctx context.Context, i int, lost error) error {
 	case errors.Is(lost, ErrCompacted):
 		return errNoWay
 	default:
-		r.restart(born(r.domain), o)
+		r.restart(born(r.domain))
 		t.refused = refused
 	}
 	return nil
 }
 
 // restart goes on from another fold, of which nothing is known but itself. What is served stays until it is reached.
-func (r *Replica) restart(f fold, o *Origin) {
+func (r *Replica) restart(f fold) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if served := r.state.Load().position; f.position.Epoch > served.Epoch && served.Epoch > 0 {

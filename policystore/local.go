@@ -22,13 +22,9 @@ const (
 	localSource     = "local"  // the name that answers have for it
 )
 
-// Begin serves what the local checkpoint holds, and returns where that is: for whoever has to wait before he may Run. Else Run
-// does it.
-func (r *Replica) Begin() Position { return r.open() }
-
-// open begins with the local checkpoint, if there is one that verifies, and returns where that is. What it holds is EXPIRED
-// until something is proven.
-func (r *Replica) open() Position {
+// Begin serves the local checkpoint, if there is one that verifies, and returns where that is. What it holds is EXPIRED until
+// something is proven. Run does it too: Begin is for whoever has to wait before he may Run.
+func (r *Replica) Begin() Position {
 	if s := r.state.Load(); r.local == "" || s.snapshot != nil { // it is served already
 		return s.position
 	}
@@ -41,7 +37,7 @@ func (r *Replica) open() Position {
 		return Position{}
 	}
 	o := &Origin{Name: localSource}
-	r.restart(f, o)
+	r.restart(f)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.take(f, o)

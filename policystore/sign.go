@@ -131,7 +131,8 @@ type trustedKey struct {
 }
 
 // ParseTrustedKeys reads lines of `key [from-revision] [until-revision]`: a public key in base64, and the first and the last
-// revision whose entries it may sign, and checkpoints and proofs from where the first of them begins; all without them. What follows a # is a comment.
+// revision whose entries it may sign, and checkpoints and proofs from where the first of them begins; all without them. What
+// follows a # is a comment.
 func ParseTrustedKeys(text io.Reader) (*TrustedKeys, error) {
 	var keys []trustedKey
 	lines := bufio.NewScanner(text)
