@@ -12,10 +12,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
+
+	"github.com/teishi-dev/teishi/cluster"
 )
 
 // process is a server that runs as a child of this process.
@@ -75,48 +75,14 @@ func (p *process) stop() error {
 	return nil
 }
 
-// file returns the path of a file that Linux keeps about the process.
-func (p *process) file(name string) string {
-	return filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), name)
-}
-
-// cpu returns the CPU time that the process has used: the sum over its threads, which a Go program never ends, of the
-// first number in schedstat, nanoseconds.
+// cpu returns the CPU time that the process has used: a Go program never ends its threads.
 func (p *process) cpu() (time.Duration, error) {
-	threads, err := filepath.Glob(p.file("task/*/schedstat"))
-	if err != nil || len(threads) == 0 {
-		return 0, fmt.Errorf("no CPU times in %s: they are read as Linux keeps them", p.file("task"))
-	}
-	var sum time.Duration
-	for _, thread := range threads {
-		b, err := os.ReadFile(thread)
-		if err != nil {
-			return 0, err
-		}
-		used, _, _ := strings.Cut(string(b), " ")
-		ns, err := strconv.ParseInt(used, 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("read %s: %w", thread, err)
-		}
-		sum += time.Duration(ns)
-	}
-	return sum, nil
+	u, err := cluster.UsageOf(p.cmd.Process.Pid)
+	return u.CPU, err
 }
 
 // memory returns the bytes that the process has resident, and the most it ever had.
 func (p *process) memory() (resident, peak int64, err error) {
-	b, err := os.ReadFile(p.file("status"))
-	if err != nil {
-		return 0, 0, err
-	}
-	for line := range strings.Lines(string(b)) {
-		var kib int64
-		if n, _ := fmt.Sscanf(line, "VmRSS: %d kB", &kib); n == 1 {
-			resident = kib << 10
-		}
-		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kib); n == 1 {
-			peak = kib << 10
-		}
-	}
-	return resident, peak, nil
+	u, err := cluster.UsageOf(p.cmd.Process.Pid)
+	return u.Resident, u.Peak, err
 }

@@ -70,12 +70,7 @@ func (c *child) thaw() error {
 // children returns the processes that a process has made and not yet taken leave of.
 func children(pid int) []int {
 	var all []int
-	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // the pattern is well formed
-	for _, name := range files {
-		b, err := os.ReadFile(name)
-		if err != nil {
-			continue // the thread has ended
-		}
+	for _, b := range ofThreads(pid, "children") {
 		for _, word := range strings.Fields(string(b)) {
 			if child, err := strconv.Atoi(word); err == nil {
 				all = append(all, child)
@@ -101,17 +96,23 @@ func until(pid int, wanted func(state byte) bool) error {
 // threads returns the state of each thread of a process, as the letters of proc(5).
 func threads(pid int) []byte {
 	var states []byte
-	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid)) // the pattern is well formed
-	for _, name := range files {
-		b, err := os.ReadFile(name)
-		if err != nil {
-			continue // the thread has ended
-		}
+	for _, b := range ofThreads(pid, "stat") {
 		if _, after, ok := bytes.Cut(b, []byte(") ")); ok {
 			states = append(states, after[0])
 		}
 	}
 	return states
+}
+
+// ofThreads returns what a file says of each thread of a process.
+func ofThreads(pid int, name string) (all [][]byte) {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/%s", pid, name)) // the pattern is well formed
+	for _, file := range files {
+		if b, err := os.ReadFile(file); err == nil { // else the thread has ended
+			all = append(all, b)
+		}
+	}
+	return all
 }
 
 // still reports whether a thread runs no more: it is stopped, or it has ended.

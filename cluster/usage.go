@@ -21,39 +21,40 @@ type Usage struct {
 }
 
 // Usage returns what the running server uses.
-func (p *Process) Usage() (Usage, error) {
-	var u Usage
-	err := p.with(func(c *child) (err error) {
-		directory := filepath.Join("/proc", strconv.Itoa(c.cmd.Process.Pid))
-		if u.CPU, err = cpuTime(directory); err != nil {
-			return err
-		}
-		open, err := os.ReadDir(filepath.Join(directory, "fd"))
-		if err != nil {
-			return err
-		}
-		u.Descriptors = len(open)
-		return u.readStatus(filepath.Join(directory, "status"))
+func (p *Process) Usage() (u Usage, err error) {
+	err = p.with(func(c *child) (err error) {
+		u, err = UsageOf(c.cmd.Process.Pid)
+		return err
 	})
 	return u, err
 }
 
+// UsageOf returns what a process uses.
+func UsageOf(pid int) (u Usage, err error) {
+	directory := filepath.Join("/proc", strconv.Itoa(pid))
+	if u.CPU, err = cpuTime(pid); err != nil {
+		return u, err
+	}
+	open, err := os.ReadDir(filepath.Join(directory, "fd"))
+	if err != nil {
+		return u, err
+	}
+	u.Descriptors = len(open)
+	return u, u.readStatus(filepath.Join(directory, "status"))
+}
+
 // cpuTime returns the sum over threads of the first number in schedstat, nanoseconds.
-func cpuTime(directory string) (time.Duration, error) {
-	threads, err := filepath.Glob(filepath.Join(directory, "task/*/schedstat"))
-	if err != nil || len(threads) == 0 {
-		return 0, fmt.Errorf("no CPU times in %s", directory)
+func cpuTime(pid int) (time.Duration, error) {
+	all := ofThreads(pid, "schedstat")
+	if len(all) == 0 {
+		return 0, fmt.Errorf("process %d has no CPU times: they are read as Linux keeps them", pid)
 	}
 	var sum time.Duration
-	for _, thread := range threads {
-		b, err := os.ReadFile(thread)
-		if err != nil {
-			continue // it has ended
-		}
+	for _, b := range all {
 		used, _, _ := strings.Cut(string(b), " ")
 		ns, err := strconv.ParseInt(used, 10, 64)
 		if err != nil {
-			return 0, fmt.Errorf("read %s: %w", thread, err)
+			return 0, fmt.Errorf("read the CPU times of process %d: %w", pid, err)
 		}
 		sum += time.Duration(ns)
 	}
