@@ -14,6 +14,7 @@ import (
 	"github.com/teishi-dev/teishi/cluster"
 	"github.com/teishi-dev/teishi/policystore"
 	"github.com/teishi-dev/teishi/policystore/postgres"
+	"github.com/teishi-dev/teishi/policystore/storetest"
 )
 
 // stream writes to a record from several goroutines, each of which repeats a request until it is acknowledged.
@@ -39,7 +40,7 @@ func startStream(t *testing.T, n *node) *stream {
 
 func (s *stream) write(t *testing.T, n *node, id string) {
 	err := cluster.Wait(t.Context(), "request "+id+" to be acknowledged", func(ctx context.Context) error {
-		e, err := n.authority.Write(ctx, putOrganization(id))
+		e, err := n.authority.Write(ctx, storetest.Put(id))
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if err != nil {

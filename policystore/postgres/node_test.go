@@ -13,6 +13,7 @@ import (
 	"github.com/teishi-dev/teishi/policy"
 	"github.com/teishi-dev/teishi/policystore"
 	"github.com/teishi-dev/teishi/policystore/postgres"
+	"github.com/teishi-dev/teishi/policystore/storetest"
 )
 
 // node is an authority over a record, with its replica.
@@ -56,23 +57,10 @@ func watchdog(t testing.TB) context.Context {
 	return ctx
 }
 
-func putOrganization(id string) policystore.Write {
-	return policystore.Write{
-		Principal: "local",
-		Method:    "teishi.v1.RegistryService/PutOrganization",
-		RequestID: id,
-		Digest:    policystore.RequestDigest("method", []byte(id)),
-		Reason:    "a test",
-		Prepare: func(policystore.View, policy.Instant, policy.Revision) ([]policy.Change, error) {
-			return []policy.Change{{Put: &policy.Organization{ID: id}}}, nil
-		},
-	}
-}
-
 // write makes a write that must succeed.
 func (n *node) write(t testing.TB, id string) policystore.Entry {
 	t.Helper()
-	e, err := n.authority.Write(watchdog(t), putOrganization(id))
+	e, err := n.authority.Write(watchdog(t), storetest.Put(id))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -123,34 +123,6 @@ func TestSecondDoesNotWaitForEver(t *testing.T) {
 	}
 }
 
-// ending ends as soon as it was seen not to have ended.
-type ending struct {
-	context.Context
-	cancel context.CancelFunc
-}
-
-func (e ending) Err() error {
-	err := e.Context.Err()
-	e.cancel()
-	return err
-}
-
-// An append that has begun is finished, whatever becomes of who asked for it.
-func TestAppendIsFinished(t *testing.T) {
-	l, _ := born(t)
-	head, e := l.next(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	if _, err := l.Append(ending{ctx, cancel}, head, e); err != nil {
-		t.Errorf("Append = %v", err)
-	}
-	if ctx.Err() == nil {
-		t.Error("its context did not end")
-	}
-	if p, err := l.Head(t.Context()); p != e.Position() || err != nil {
-		t.Errorf("Head = %s, %v, want %s", p, err, e.Position())
-	}
-}
-
 // However many others read the record, and however long, it is followed, its head is proven, and it is written.
 func TestFollowedBesideReaders(t *testing.T) {
 	l, _ := born(t)

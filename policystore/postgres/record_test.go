@@ -216,39 +216,6 @@ func smallDisk(t *testing.T, server *cluster.Postgres) string {
 	return small
 }
 
-func TestClosed(t *testing.T) {
-	log := open(t, first(record(t)))
-	ended := make(chan error)
-	following := make(chan struct{})
-	go func() {
-		var last error
-		for e, err := range log.Tail(context.Background(), policystore.Position{}) {
-			if last = err; e.Head != nil {
-				close(following)
-			}
-		}
-		ended <- last
-	}()
-	<-following
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-ended; !errors.Is(err, policystore.ErrClosed) {
-		t.Errorf("the tail ends with %v, want ErrClosed", err)
-	}
-	if _, err := log.Head(t.Context()); !errors.Is(err, policystore.ErrClosed) {
-		t.Errorf("Head = %v, want ErrClosed", err)
-	}
-	for _, err := range log.Tail(t.Context(), policystore.Position{}) {
-		if !errors.Is(err, policystore.ErrClosed) {
-			t.Errorf("a tail that begins later ends with %v, want ErrClosed", err)
-		}
-	}
-	if err := log.Close(); err != nil {
-		t.Errorf("Close again = %v", err)
-	}
-}
-
 func first(c postgres.Config, _ string) postgres.Config { return c }
 
 // Authorities store the same checkpoint at the same time, and all of them succeed.

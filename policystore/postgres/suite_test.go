@@ -95,7 +95,7 @@ func TestWritersOnTwoLogs(t *testing.T) {
 		for w := range writers {
 			all.Go(func() {
 				for j := range each {
-					if err := n.insist(t.Context(), putOrganization(fmt.Sprintf("o-%d-%d-%d", i, w, j))); err != nil {
+					if err := n.insist(t.Context(), storetest.Put(fmt.Sprintf("o-%d-%d-%d", i, w, j))); err != nil {
 						t.Error(err)
 					}
 				}

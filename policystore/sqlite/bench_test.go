@@ -8,6 +8,7 @@ import (
 
 	"github.com/teishi-dev/teishi/policystore"
 	"github.com/teishi-dev/teishi/policystore/sqlite"
+	"github.com/teishi-dev/teishi/policystore/storetest"
 )
 
 // BenchmarkWrite is a write from its request to its acknowledgement, by several writers at once.
@@ -29,7 +30,7 @@ func BenchmarkWrite(b *testing.B) {
 	var next atomic.Int64
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if _, err := authority.Write(b.Context(), putOrganization(fmt.Sprint("o", next.Add(1)))); err != nil {
+			if _, err := authority.Write(b.Context(), storetest.Put(fmt.Sprint("o", next.Add(1)))); err != nil {
 				b.Error(err)
 			}
 		}

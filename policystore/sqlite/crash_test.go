@@ -17,6 +17,7 @@ import (
 	"github.com/teishi-dev/teishi/policy"
 	"github.com/teishi-dev/teishi/policystore"
 	"github.com/teishi-dev/teishi/policystore/sqlite"
+	"github.com/teishi-dev/teishi/policystore/storetest"
 )
 
 // victimOf names the record that a process which this test starts shall write until it is killed; victimFrom how many
@@ -69,7 +70,7 @@ func beVictim(path, from string) error {
 
 func writeForEver(ctx context.Context, authority *policystore.Authority, w, next int) error {
 	for ; ; next++ {
-		e, err := authority.Write(ctx, putOrganization(fmt.Sprint("w", w, "-", next)))
+		e, err := authority.Write(ctx, storetest.Put(fmt.Sprint("w", w, "-", next)))
 		if err != nil {
 			return err
 		}

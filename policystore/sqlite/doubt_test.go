@@ -14,6 +14,7 @@ import (
 	"github.com/teishi-dev/teishi/policy"
 	"github.com/teishi-dev/teishi/policystore"
 	"github.com/teishi-dev/teishi/policystore/sqlite"
+	"github.com/teishi-dev/teishi/policystore/storetest"
 )
 
 // authorityOf runs an authority over a record, with a key to sign with and keys to trust, until the test ends.
@@ -140,7 +141,7 @@ func TestSignedFromSomeEntryOn(t *testing.T) {
 		if err := s.authority.Doubted(); err != nil {
 			t.Errorf("a record that is signed from entry 7 on is in doubt: %v", err)
 		}
-		if e, err := s.authority.Write(t.Context(), putOrganization("signed")); err != nil || len(e.Signature) == 0 {
+		if e, err := s.authority.Write(t.Context(), storetest.Put("signed")); err != nil || len(e.Signature) == 0 {
 			t.Errorf("Write = %s, signed by %d bytes, %v", e.Position(), len(e.Signature), err)
 		}
 	})
@@ -174,7 +175,7 @@ func TestUntrustedIsNotWritten(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, id := range []string{"a", "b"} {
-				_, err = s.authority.Write(t.Context(), putOrganization(id))
+				_, err = s.authority.Write(t.Context(), storetest.Put(id))
 			}
 			head, headErr := s.log.Head(t.Context())
 			if !errors.Is(err, policystore.ErrUnavailable) || !errors.Is(err, policystore.ErrSignature) || headErr != nil || s.authority.Doubted() != nil {

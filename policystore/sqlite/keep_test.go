@@ -13,6 +13,7 @@ import (
 	"github.com/teishi-dev/teishi/policy"
 	"github.com/teishi-dev/teishi/policystore"
 	"github.com/teishi-dev/teishi/policystore/sqlite"
+	"github.com/teishi-dev/teishi/policystore/storetest"
 )
 
 // A checkpoint is stored when 16 MiB of payload have come since the last.
@@ -55,7 +56,7 @@ func (s *server) checkpointed(ctx context.Context, t *testing.T, at policy.Revis
 // writeLarge writes an entry of nearly 1 MiB.
 func (s *server) writeLarge(t *testing.T, id string) policystore.Entry {
 	t.Helper()
-	w := putOrganization(id)
+	w := storetest.Put(id)
 	w.Prepare = func(policystore.View, policy.Instant, policy.Revision) ([]policy.Change, error) {
 		changes := make([]policy.Change, 127)
 		for i := range changes {

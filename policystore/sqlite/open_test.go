@@ -1,7 +1,6 @@
 package sqlite_test
 
 import (
-	"context"
 	"database/sql"
 	"errors"
 	"io/fs"
@@ -216,33 +215,5 @@ func wantReadable(t *testing.T, path string) {
 	}
 	if _, err := log.Append(t.Context(), v.Head, policystore.Entry{Revision: 2, PreviousHash: v.Head.Hash}); !errors.Is(err, policystore.ErrReadOnly) {
 		t.Errorf("Append = %v, want ErrReadOnly", err)
-	}
-}
-
-func TestClosed(t *testing.T) {
-	log := openRecord(t, sqlite.Config{Path: filepath.Join(t.TempDir(), "teishi.db")})
-	ended := make(chan error)
-	following := make(chan struct{})
-	go func() {
-		var last error
-		for e, err := range log.Tail(context.Background(), policystore.Position{}) {
-			if last = err; e.Head != nil {
-				close(following)
-			}
-		}
-		ended <- last
-	}()
-	<-following
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-ended; !errors.Is(err, policystore.ErrClosed) {
-		t.Errorf("the tail ends with %v, want ErrClosed", err)
-	}
-	if _, err := log.Head(t.Context()); !errors.Is(err, policystore.ErrClosed) {
-		t.Errorf("Head = %v, want ErrClosed", err)
-	}
-	if err := log.Close(); err != nil {
-		t.Errorf("Close again = %v", err)
 	}
 }

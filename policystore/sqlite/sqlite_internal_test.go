@@ -114,36 +114,3 @@ func TestThin(t *testing.T) {
 		t.Errorf("kept %d, want %d (%v)", kept, want, rows.Err())
 	}
 }
-
-// ending ends as soon as it was seen not to have ended.
-type ending struct {
-	context.Context
-	cancel context.CancelFunc
-}
-
-func (e ending) Err() error {
-	err := e.Context.Err()
-	e.cancel()
-	return err
-}
-
-// An append that has begun is finished, whatever becomes of who asked for it.
-func TestAppendIsFinished(t *testing.T) {
-	log := opened(t)
-	head, err := log.Head(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := policystore.Entry{Epoch: head.Epoch, Revision: head.Revision + 1, Principal: "p", RequestID: "r", PreviousHash: head.Hash}
-	e.Hash = e.Sum(DefaultDomain)
-	ctx, cancel := context.WithCancel(t.Context())
-	if _, err := log.Append(ending{ctx, cancel}, head, e); err != nil {
-		t.Errorf("Append = %v", err)
-	}
-	if ctx.Err() == nil {
-		t.Error("its context did not end")
-	}
-	if p, err := log.Head(t.Context()); p != e.Position() || err != nil {
-		t.Errorf("Head = %s, %v, want %s", p, err, e.Position())
-	}
-}

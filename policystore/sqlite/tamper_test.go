@@ -12,6 +12,7 @@ import (
 	"github.com/teishi-dev/teishi/policy"
 	"github.com/teishi-dev/teishi/policystore"
 	"github.com/teishi-dev/teishi/policystore/sqlite"
+	"github.com/teishi-dev/teishi/policystore/storetest"
 )
 
 // server is a record with a replica and an authority.
@@ -44,24 +45,11 @@ func serve(t *testing.T, path string) *server {
 
 func (s *server) write(t *testing.T, i int) policystore.Entry {
 	t.Helper()
-	e, err := s.authority.Write(t.Context(), putOrganization(fmt.Sprint("o", i)))
+	e, err := s.authority.Write(t.Context(), storetest.Put(fmt.Sprint("o", i)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return e
-}
-
-func putOrganization(id string) policystore.Write {
-	return policystore.Write{
-		Principal: "local",
-		Method:    "teishi.v1.RegistryService/PutOrganization",
-		RequestID: id,
-		Digest:    policystore.RequestDigest("method", []byte(id)),
-		Reason:    "a test",
-		Prepare: func(policystore.View, policy.Instant, policy.Revision) ([]policy.Change, error) {
-			return []policy.Change{{Put: &policy.Organization{ID: id}}}, nil
-		},
-	}
 }
 
 // recordOf makes a record of n entries with a checkpoint at 4, and at others.
@@ -212,7 +200,7 @@ func wantServed(t *testing.T, path string, want policy.Revision) {
 	if want > 0 && v.Freshness.State != policystore.Expired {
 		t.Errorf("frozen and %s", v.Freshness.State)
 	}
-	if _, err := s.authority.Write(ctx, putOrganization("new")); !errors.Is(err, policystore.ErrFrozen) {
+	if _, err := s.authority.Write(ctx, storetest.Put("new")); !errors.Is(err, policystore.ErrFrozen) {
 		t.Errorf("Write = %v, want ErrFrozen", err)
 	}
 }
@@ -238,7 +226,7 @@ func TestRewoundBehindOurBack(t *testing.T) {
 	if err := s.replica.Err(); !errors.Is(err, policystore.ErrDiverged) {
 		t.Errorf("frozen by %v, want ErrDiverged", err)
 	}
-	if _, err := s.authority.Write(t.Context(), putOrganization("new")); !errors.Is(err, policystore.ErrFrozen) {
+	if _, err := s.authority.Write(t.Context(), storetest.Put("new")); !errors.Is(err, policystore.ErrFrozen) {
 		t.Errorf("Write = %v, want ErrFrozen", err)
 	}
 }

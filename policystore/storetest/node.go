@@ -44,6 +44,9 @@ func startNode(t *testing.T, log policystore.Log, source policystore.Source) *no
 	return n
 }
 
+// Put is the write of one organization, whose request is named after it.
+func Put(organization string) policystore.Write { return put(organization, organization) }
+
 // put is the write of one organization.
 func put(request, organization string) policystore.Write {
 	return policystore.Write{

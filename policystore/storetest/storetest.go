@@ -35,6 +35,8 @@ func Run(t *testing.T, fresh func(t *testing.T) (open func() policystore.Log)) {
 		"Read":              testRead,
 		"LargeEntries":      testLargeEntries,
 		"Cancelled":         testCancelled,
+		"AppendIsFinished":  testAppendIsFinished,
+		"Closed":            testClosed,
 		"Reopen":            testReopen,
 		"ConcurrentAppends": testConcurrentAppends,
 		"ConcurrentRequest": testConcurrentRequest,
