@@ -30,28 +30,22 @@ var (
 // plan says what a house is made of.
 type plan struct {
 	sqlite         bool // the record is in SQLite, with one authority; else in PostgreSQL
-	authorities    int  // with PostgreSQL; 0 is 2
-	points         int  // decision points; 0 is 2
 	noRedis        bool
 	sentinel       bool
 	oldMaster      bool // decision points stay with the first master, whatever Sentinel says
-	persist        bool // Redis keeps its data over a restart
 	pooled         bool // authorities reach PostgreSQL through PgBouncer
 	signed         bool // entries, checkpoints and proofs are signed, and trusted keys are asked for
 	breaksPostgres bool // the row has a PostgreSQL of its own
 	tagged         bool // the program is one that can be broken at failpoints
 	local          bool // decision points keep a local checkpoint
 	onlyRedis      bool // decision points have no way to an authority
-	redisLines     []string
 }
 
 // house is a whole Teishi and what is seen of it from outside.
 type house struct {
 	*trial
 	plan        plan
-	cluster     *cluster.Cluster
 	postgres    *cluster.Postgres
-	bouncer     *cluster.PgBouncer
 	database    string
 	redis       *cluster.Redis // without Sentinel
 	sentinel    *cluster.Sentinel
@@ -66,12 +60,14 @@ type house struct {
 	sizes       map[string]size   // of the servers before anything was broken
 	history     *history
 	load        *load
-	seed        uint64
 	signKey     string
 	trustKeys   string
 }
 
 const domain = "teishi"
+
+// How many of each there are, but that only one authority writes a record in SQLite.
+const authorities, points = 2, 2
 
 // passwords of the users of Redis.
 const readerPassword, publisherPassword = "read-me", "publish-me"
@@ -79,17 +75,7 @@ const readerPassword, publisherPassword = "read-me", "publish-me"
 // open builds the house, waits until all of it serves, and puts it under load.
 func open(r *trial, p plan) *house {
 	r.Helper()
-	if p.authorities == 0 {
-		p.authorities = 2
-	}
-	if p.sqlite {
-		p.authorities = 1
-	}
-	if p.points == 0 {
-		p.points = 2
-	}
-	h := &house{trial: r, plan: p, cluster: r.cluster, history: &history{}, lives: make(map[string]int), metricsOf: make(map[string]string),
-		sizes: make(map[string]size), seed: r.seed}
+	h := &house{trial: r, plan: p, history: &history{}, lives: make(map[string]int), metricsOf: make(map[string]string), sizes: make(map[string]size)}
 	h.startStores()
 	h.startServers()
 	h.settle()
@@ -107,16 +93,16 @@ func (h *house) startStores() {
 		h.must(err)
 		target := h.postgres.Addr()
 		if h.plan.pooled {
-			h.bouncer, err = h.cluster.StartPgBouncer(h.ctx, cluster.PgBouncerConfig{Postgres: h.postgres})
+			bouncer, err := h.cluster.StartPgBouncer(h.ctx, cluster.PgBouncerConfig{Postgres: h.postgres})
 			h.must(err)
-			target = h.bouncer.Addr()
+			target = bouncer.Addr()
 		}
 		h.storing = h.shim(target)
 	}
 	if h.plan.noRedis {
 		return
 	}
-	config := cluster.RedisConfig{Persist: h.plan.persist, Users: redisUsers(), Lines: h.plan.redisLines}
+	config := cluster.RedisConfig{Users: redisUsers()}
 	if h.plan.sentinel {
 		h.sentinel, err = h.cluster.StartSentinel(h.ctx, cluster.SentinelConfig{
 			Redis: config, Users: sentinelUsers(), ReplicationUser: redis.Replication, SentinelUser: redis.Watcher, Shims: true})
@@ -173,7 +159,11 @@ func (h *house) startServers() {
 		_, err := h.cluster.RunTeishi(h.ctx, cluster.TeishiConfig{Binary: binary, Args: []string{"migrate"}, Env: []string{"TEISHI_STORE=" + h.storeURL()}})
 		h.must(err)
 	}
-	for i := range h.plan.authorities {
+	n := authorities
+	if h.plan.sqlite {
+		n = 1
+	}
+	for i := range n {
 		h.authorities = append(h.authorities, h.start(h.authority(binary, i)))
 	}
 	for _, a := range h.authorities {
@@ -182,7 +172,7 @@ func (h *house) startServers() {
 	for _, a := range h.authorities {
 		h.tailing = append(h.tailing, h.shim(a.Addr()))
 	}
-	for i := range h.plan.points {
+	for i := range points {
 		h.points = append(h.points, h.start(h.point(binary, i)))
 	}
 	for _, p := range h.points {
@@ -262,9 +252,7 @@ func (h *house) sentinelPassword(c cluster.TeishiConfig) cluster.TeishiConfig {
 	if h.sentinel == nil || !slices.ContainsFunc(c.Env, func(e string) bool { return strings.Contains(e, "+sentinel://") }) {
 		return c
 	}
-	file := filepath.Join(h.cluster.Directory(), "sentinel-password")
-	h.must(os.WriteFile(file, []byte(redis.Seeker), 0o600))
-	c.Args = append(c.Args, "--redis-sentinel-password-file", file)
+	c.Args = append(c.Args, "--redis-sentinel-password-file", h.password(redis.Seeker, redis.Seeker))
 	return c
 }
 

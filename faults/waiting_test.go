@@ -75,12 +75,7 @@ func (h *house) follows(source string) {
 func (h *house) become(state teishiv1.Freshness_State, servers ...*cluster.Teishi) {
 	h.Helper()
 	h.wait(fmt.Sprintf("until %d servers are %s", len(servers), stateName(state)), func(ctx context.Context) error {
-		for _, s := range servers {
-			if err := h.is(ctx, s, state, 0, 0); err != nil {
-				return err
-			}
-		}
-		return nil
+		return h.each(ctx, servers, state)
 	})
 }
 
