@@ -69,9 +69,23 @@ func appendLater(t *testing.T, log *postgres.Log) (e policystore.Entry, ended <-
 	return e, result
 }
 
-// wantAcknowledged returns when a request can be acknowledged.
-func wantAcknowledged(t *testing.T, log *postgres.Log, e policystore.Entry) {
+// heldUp returns a log whose commits wait for a standby that is paused.
+func heldUp(t *testing.T) (primary, standby *cluster.Postgres, log *postgres.Log) {
 	t.Helper()
+	primary, standby, c := synchronous(t)
+	log = open(t, c)
+	if err := standby.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	return primary, standby, log
+}
+
+// wantAcknowledged lets a paused standby go on, and returns when a request can be acknowledged.
+func wantAcknowledged(t *testing.T, standby *cluster.Postgres, log *postgres.Log, e policystore.Entry) {
+	t.Helper()
+	if err := standby.Resume(); err != nil {
+		t.Fatal(err)
+	}
 	err := cluster.Wait(t.Context(), "the entry to be there for certain", func(ctx context.Context) error {
 		there, err := log.Request(ctx, e.Principal, e.RequestID)
 		if err == nil && there.Position() != e.Position() {
@@ -113,21 +127,14 @@ func TestStandbyAway(t *testing.T) {
 	if _, err := log.Request(t.Context(), e.Principal, e.RequestID); !errors.Is(err, policystore.ErrNotFound) {
 		t.Errorf("Request = %v, want ErrNotFound", err)
 	}
-	if err := standby.Resume(); err != nil {
-		t.Fatal(err)
-	}
-	wantAcknowledged(t, log, e)
+	wantAcknowledged(t, standby, log, e)
 }
 
 // An entry that waited for the synchronous standby when the server stopped is there when it has started again, and is not
 // acknowledged before the standby has it.
 func TestRestartedWithoutStandby(t *testing.T) {
 	t.Parallel()
-	primary, standby, c := synchronous(t)
-	log := open(t, c)
-	if err := standby.Pause(); err != nil {
-		t.Fatal(err)
-	}
+	primary, standby, log := heldUp(t)
 	e, ended := appendLater(t, log)
 	wantSQL(t, primary, waiting, "1")
 	if err := primary.StopImmediate(); err != nil {
@@ -147,30 +154,20 @@ func TestRestartedWithoutStandby(t *testing.T) {
 	}
 	_, err = log.Request(t.Context(), e.Principal, e.RequestID)
 	wantTrouble(t, err, policystore.Timeout)
-	if err := standby.Resume(); err != nil {
-		t.Fatal(err)
-	}
-	wantAcknowledged(t, log, e)
+	wantAcknowledged(t, standby, log, e)
 }
 
 // Whoever ends the wait for the synchronous standby by hand has the entry committed and not acknowledged.
 func TestWaitEndedByHand(t *testing.T) {
 	t.Parallel()
-	primary, standby, c := synchronous(t)
-	log := open(t, c)
-	if err := standby.Pause(); err != nil {
-		t.Fatal(err)
-	}
+	primary, standby, log := heldUp(t)
 	e, ended := appendLater(t, log)
 	wantSQL(t, primary, waiting, "1")
 	sql(t, primary, "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
 	wantTrouble(t, <-ended, policystore.Misconfigured, "canceling wait for synchronous replication")
 	_, err := log.Request(t.Context(), e.Principal, e.RequestID)
 	wantTrouble(t, err, policystore.Timeout)
-	if err := standby.Resume(); err != nil {
-		t.Fatal(err)
-	}
-	wantAcknowledged(t, log, e)
+	wantAcknowledged(t, standby, log, e)
 }
 
 // With the hosts of both, a record goes on at the standby when the primary is gone, and nothing that was acknowledged is lost.
