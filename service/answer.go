@@ -103,7 +103,7 @@ func (a *answer) times(d *policy.Decision, v *policystore.View, t *terms) {
 		return
 	}
 	until := t.at
-	if v.Freshness.State == policystore.Fresh && len(t.instead) == 0 {
+	if v.Freshness.State == policystore.Fresh && len(t.instead) == 0 && !t.past {
 		until = min(d.ValidUntil, t.at+policy.Instant(cacheFor.Microseconds()))
 	}
 	r.CacheUntilTime = timestamp(&a.cacheUntil, until)

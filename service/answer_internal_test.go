@@ -2,6 +2,7 @@ package service
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -122,10 +123,14 @@ func TestLeastTag(t *testing.T) {
 // TestToken survives being told, and nothing else is one.
 func TestToken(t *testing.T) {
 	want := token{digest: [16]byte{1, 2, 3}, epoch: 2, revision: 1 << 40, at: -5, cursor: "feedback.opinion"}
-	if got, ok := parseToken(want.String()); !ok || got != want {
-		t.Errorf("%v is read as %v, %v", want, got, ok)
+	for _, want.instead = range [][]policy.Instant{nil, {-3600e6}, {1, 2, 3, 4, 5, 6, 7, 8}} {
+		if got, ok := parseToken(want.String()); !ok || !reflect.DeepEqual(got, want) {
+			t.Errorf("%v is read as %v, %v", want, got, ok)
+		}
 	}
-	for _, s := range []string{"", "A", "AQ", "****", want.String() + "=", "Ag" + want.String()[2:], strings.Repeat("A", 100)} {
+	long := want
+	long.instead = append(long.instead, 9)
+	for _, s := range []string{"", "A", "Ag", "****", want.String() + "=", "AQ" + want.String()[2:], strings.Repeat("A", 100), long.String()} {
 		if got, ok := parseToken(s); ok {
 			t.Errorf("%q is read as %v", s, got)
 		}

@@ -44,10 +44,10 @@ func (d *decisionServer) ListDecisions(ctx context.Context, req *teishiv1.ListDe
 	if err != nil {
 		return nil, err
 	}
-	if req.PageToken != "" {
-		if t.at = p.token.at; !t.stated {
-			t.doubt(d.moment())
-		}
+	if req.PageToken == "" {
+		p.token.instead = t.instead
+	} else {
+		t.at, t.instead, t.past = p.token.at, p.token.instead, true
 	}
 	if p.overtaken && !t.former() {
 		p.view.Freshness = overtaken(p.view.Freshness, d.moment().now.Time().Sub(t.at.Time()))

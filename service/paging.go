@@ -28,25 +28,33 @@ type listRequest interface {
 	GetPageToken() string
 }
 
-// token says where a page begins and pins what it is a page of: the question, by its digest, the revision and the
-// instant. It is told as base64url of
+// token says where a page begins and pins what it is a page of: the question, by its digest, the revision, the instant and
+// those that it may be instead. It is told as base64url of
 //
-//	version ‖ digest ‖ varints: epoch, revision, instant ‖ cursor
+//	version ‖ digest ‖ varints: epoch, revision, instant, how many instead, each of them ‖ cursor
 type token struct {
 	digest   [16]byte
 	epoch    int64
 	revision policy.Revision
 	at       policy.Instant // of a list that depends on the time, else 0
-	cursor   string         // the key of the last item before the page
+	instead  []policy.Instant
+	cursor   string // the key of the last item before the page
 }
 
-const tokenVersion = 1
+const (
+	tokenVersion = 2
+	maxInstead   = 8 // more than a clock is ever in doubt between
+)
 
 func (t token) String() string {
 	b := append([]byte{tokenVersion}, t.digest[:]...)
 	b = binary.AppendVarint(b, t.epoch)
 	b = binary.AppendVarint(b, int64(t.revision))
 	b = binary.AppendVarint(b, int64(t.at))
+	b = binary.AppendVarint(b, int64(len(t.instead)))
+	for _, other := range t.instead {
+		b = binary.AppendVarint(b, int64(other))
+	}
 	return base64.RawURLEncoding.EncodeToString(append(b, t.cursor...))
 }
 
@@ -57,17 +65,33 @@ func parseToken(s string) (t token, ok bool) {
 		return t, false
 	}
 	b = b[1+copy(t.digest[:], b[1:]):]
-	var numbers [3]int64
-	for i := range numbers {
-		n := 0
-		if numbers[i], n = binary.Varint(b); n <= 0 {
-			return t, false
-		}
-		b = b[n:]
+	r := varints{b, true}
+	t.epoch, t.revision, t.at = r.next(), policy.Revision(r.next()), policy.Instant(r.next())
+	others := r.next()
+	if others < 0 || others > maxInstead {
+		return t, false
 	}
-	t.epoch, t.revision, t.at = numbers[0], policy.Revision(numbers[1]), policy.Instant(numbers[2])
-	t.cursor = string(b)
-	return t, t.revision > 0 && t.cursor != ""
+	for range others {
+		t.instead = append(t.instead, policy.Instant(r.next()))
+	}
+	t.cursor = string(r.rest)
+	return t, r.ok && t.revision > 0 && t.cursor != ""
+}
+
+// varints reads one number after the other.
+type varints struct {
+	rest []byte
+	ok   bool // there was one each time
+}
+
+func (r *varints) next() int64 {
+	number, n := binary.Varint(r.rest)
+	if n <= 0 {
+		r.ok = false
+		return 0
+	}
+	r.rest = r.rest[n:]
+	return number
 }
 
 // questionDigest tells the question of a list from every other: its method and everything it says but about pages.

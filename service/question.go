@@ -21,6 +21,7 @@ type terms struct {
 	stated       bool             // the instant is stated; otherwise it is what the clock shows once the policy is at hand
 	at           policy.Instant   // to decide for
 	instead      []policy.Instant // that it may be, where the clock is in doubt
+	past         bool             // the instant was pinned by a former page: the clock may show any other by now
 	demand       policystore.Demand
 	asOf         policy.Revision // 0: not asked
 	asOfTime     policy.Instant  // Beginning: not asked
@@ -220,18 +221,9 @@ func (s *Server) view(ctx context.Context, t *terms) (policystore.View, error) {
 	v, err := s.policy(ctx, t)
 	if err == nil && !t.stated {
 		m := s.moment()
-		t.at = m.now
-		t.doubt(m)
+		t.at, t.instead = m.now, m.instead
 	}
 	return v, err
-}
-
-// doubt notes which instants it may be instead of the one that is decided for, as far as the clock is off now.
-func (t *terms) doubt(m moment) {
-	t.instead = nil
-	for _, other := range m.instead {
-		t.instead = append(t.instead, t.at+other-m.now)
-	}
 }
 
 func (s *Server) policy(ctx context.Context, t *terms) (policystore.View, error) {
