@@ -93,7 +93,7 @@ const (
 
 // Write appends the entry that w prepares and returns it when the replica has applied it. A repeated request is answered
 // from its entry. Errors: what Prepare says; *RequestReusedError; *EntryTooLargeError; ErrContention; ErrRewound, ErrFrozen,
-// ErrUnavailable (nothing was written); *OutcomeUnknownError.
+// ErrUnavailable, with ErrUnsigned or without (nothing was written); *OutcomeUnknownError.
 func (a *Authority) Write(ctx context.Context, w Write) (Entry, error) {
 	select {
 	case a.turn <- struct{}{}:
@@ -149,7 +149,26 @@ func (a *Authority) try(ctx context.Context, w Write) (Entry, error) {
 	if err := a.replica.trust.VerifyEntry(a.domain, &e); err != nil {
 		return Entry{}, fmt.Errorf("%w: nothing is written that this authority's own --trust-keys (TEISHI_TRUST_KEYS) refuse; its --sign-key (TEISHI_SIGN_KEY): %w", ErrUnavailable, err)
 	}
+	if err := staysSigned(ctx, a.log, v.Position, &e); err != nil {
+		return Entry{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
 	return a.append(ctx, v.Position, e, w)
+}
+
+// staysSigned reports as ErrUnsigned that an entry is not signed and the one that it follows is: whoever trusts keys would take
+// nothing more.
+func staysSigned(ctx context.Context, log readable, after Position, e *Entry) error {
+	if len(e.Signature) > 0 || after.Revision == 0 {
+		return nil
+	}
+	last, err := log.Read(ctx, after.Revision, 1)
+	if err != nil {
+		return fmt.Errorf("read entry %d: %w", after.Revision, err)
+	}
+	if len(last) > 0 && len(last[0].Signature) > 0 {
+		return ErrUnsigned
+	}
+	return nil
 }
 
 // stillSo returns what was found at a position that nothing is appended after, or ErrConflict if the record has moved on:

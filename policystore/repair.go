@@ -167,7 +167,7 @@ func (r *repair) idle() error {
 
 // Rewind begins another epoch where the record ends, and so gives up, for good, whatever was acknowledged after that: it is
 // said when the lost entries are nowhere to be had. The epoch is later than the record's and than above. Replicas that
-// are ahead take a checkpoint, and say so loudly.
+// are ahead take a checkpoint, and say so loudly. A record that is signed is not rewound without a signer: ErrUnsigned.
 func Rewind(ctx context.Context, log Log, domain string, signer *Signer, above int64, reason string) (Entry, error) {
 	head, err := log.Head(ctx)
 	if err != nil {
@@ -193,6 +193,9 @@ func Rewind(ctx context.Context, log Log, domain string, signer *Signer, above i
 	}
 	e.Hash = e.Sum(domain)
 	signer.SignEntry(domain, &e)
+	if err := staysSigned(ctx, log, head, &e); err != nil {
+		return Entry{}, err
+	}
 	next, err := f.next(&e)
 	if err != nil {
 		return e, err

@@ -23,6 +23,9 @@ import (
 // ErrSignature says that an entry, a checkpoint or a proof is not signed by anybody who is trusted with it.
 var ErrSignature = errors.New("it is not signed by a trusted key: see --trust-keys")
 
+// ErrUnsigned says that the record is signed, and would go on with an entry that is not. Nothing was written.
+var ErrUnsigned = errors.New("the last entry is signed, and none that follows may be unsigned: set --sign-key (TEISHI_SIGN_KEY)")
+
 // What is signed names its kind first, so that a signature of one thing is never taken for that of another.
 const (
 	checkpointKind = "teishi/checkpoint/v1"

@@ -114,6 +114,8 @@ var table = []row{
 		}
 		return noStore
 	}),
+	is(policystore.ErrUnsigned, unavailable(teishiv1.ErrorReason_ERROR_REASON_STORE_UNAVAILABLE,
+		"the record is signed, and this authority has no key: nothing was written")),
 	is(policystore.ErrUnavailable, noStore),
 	is(policystore.ErrFrozen, noStore),
 	is(policystore.ErrClosed, noStore),

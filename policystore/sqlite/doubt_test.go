@@ -187,3 +187,32 @@ func TestUntrustedIsNotWritten(t *testing.T) {
 		})
 	}
 }
+
+// After a signed entry none follows that is not, whoever writes it: not from an authority without a key, nor by a rewind.
+func TestStaysSigned(t *testing.T) {
+	path := recordOf(t, 6)
+	signer, err := policystore.NewSigner()
+	if err != nil {
+		t.Fatal(err)
+	}
+	signing := authorityOf(t, path, signer, nil, nil)
+	if err := signing.replica.WaitReady(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := signing.authority.Write(t.Context(), storetest.Put("signed")); err != nil {
+		t.Fatal(err)
+	}
+	plain := policystore.NewAuthority(policystore.AuthorityConfig{Log: signing.log, Replica: signing.replica})
+	if _, err := plain.Write(t.Context(), storetest.Put("unsigned")); !errors.Is(err, policystore.ErrUnavailable) || !errors.Is(err, policystore.ErrUnsigned) {
+		t.Errorf("Write without a key = %v", err)
+	}
+	if e, err := policystore.Rewind(t.Context(), signing.log, sqlite.DefaultDomain, nil, 0, "the disk is lost"); !errors.Is(err, policystore.ErrUnsigned) {
+		t.Errorf("Rewind without a key = %s, %v", e.Position(), err)
+	}
+	if head, err := signing.log.Head(t.Context()); err != nil || head.Revision != 7 || head.Epoch != 1 {
+		t.Errorf("the record is at %s, %v, want 7 of epoch 1", head, err)
+	}
+	if e, err := policystore.Rewind(t.Context(), signing.log, sqlite.DefaultDomain, signer, 0, "the disk is lost"); err != nil || len(e.Signature) == 0 {
+		t.Errorf("Rewind with a key = %s, signed by %d bytes, %v", e.Position(), len(e.Signature), err)
+	}
+}
