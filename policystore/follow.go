@@ -211,10 +211,26 @@ func (r *Replica) tail(ctx context.Context, i int, leave context.CancelCauseFunc
 			r.metrics.follows(o.Name)
 		}
 	}
-	if cause := context.Cause(ctx); cause != nil {
+	switch cause := context.Cause(ctx); {
+	case cause == nil:
+		return errEnded
+	case errors.Is(cause, errSilent):
+		r.offer(o)
+		return cause
+	default:
 		return cause
 	}
-	return errEnded
+}
+
+// offer serves what was restored from an origin that proves nothing but has not refused to go on from there: it is later than what
+// was served, and better than no answer.
+func (r *Replica) offer(o *Origin) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.state.Load().position != r.current.position {
+		r.current.source = o.Name
+		r.publish(nil, reading())
+	}
 }
 
 // watch leaves the origin that is followed when it proves nothing, or does not deliver what it proves, until ctx ends.
@@ -254,6 +270,7 @@ type followed struct {
 	step   time.Time // when it last delivered an entry
 	owed   Position  // a head that was proven, and that it has not delivered
 	since  time.Time // when it began to owe that
+	behind time.Time // when what is folded was last seen to lie behind what is served
 }
 
 // begin starts to follow an origin from a position.
@@ -286,12 +303,15 @@ func (f *followed) owes(head Position, now time.Time) {
 
 // stalled may be told that what is folded lies behind what is served: that takes as long as it takes, while it goes on.
 func (f *followed) stalled(now time.Time, behind bool) error {
+	if behind {
+		f.behind = now
+	}
 	switch owing := now.Sub(f.since); {
 	case now.Sub(f.sign) > maxSilence:
 		return errSilent
 	case f.owed.Revision == 0:
 		return nil
-	case min(owing, now.Sub(f.step)) > maxUnreached, owing > maxBehind && !behind:
+	case min(owing, now.Sub(f.step)) > maxUnreached, min(owing, now.Sub(f.behind)) > maxBehind:
 		return errUnreached
 	}
 	return nil
@@ -345,7 +365,7 @@ func (r *Replica) restart(f fold) {
 			slog.String("served", served.String()), slog.String("record", f.position.String()))
 	}
 	if before := r.current.position.Epoch; before > 0 && before != f.position.Epoch {
-		r.current.proof = nil // it proves nothing of another epoch
+		r.current.proof, r.current.former = nil, nil // they prove nothing of another epoch
 	}
 	r.current.fold = f
 	r.current.head = later(r.current.head, f.position)

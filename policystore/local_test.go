@@ -57,6 +57,26 @@ func TestLocalCheckpoint(t *testing.T) {
 	}, keeping(file))
 }
 
+// Where the record was rewound since, the proof beside it tells no age of what is applied.
+func TestLocalCheckpointOfAFormerEpoch(t *testing.T) {
+	h := history(t, 6)
+	second := rewoundAfter(h, 3)
+	rewound := checkpointAt(t, second[:4])
+	playOf(t, 1, func(t *testing.T, c *choice) {
+		c.pass(2 * time.Second)
+		c.want2(h[4].Position(), policystore.Expired)
+		c.fail(policystore.ErrEpoch)
+		c.pass(time.Second)
+		c.give(second[4])
+		v, err := c.replica.View(t.Context(), policystore.Demand{})
+		if err != nil || v.Position != second[4].Position() || v.Freshness.Age != policystore.Never || !v.Freshness.Spent {
+			t.Errorf("View = %s, %+v, %v, want %s, of unknown age and spent", v.Position, v.Freshness, err, second[4].Position())
+		}
+		c.prove(second[4].Position())
+		c.want2(second[4].Position(), policystore.Fresh)
+	}, keeping(keptLocally(t, h[:5])), stocked(&rewound))
+}
+
 // One that is more than a day old is EXPIRED and permits nothing, whatever it is copied to, until there is a proof.
 func TestLocalCheckpointOfLongAgo(t *testing.T) {
 	h := history(t, 2)

@@ -337,24 +337,85 @@ func TestSpent(t *testing.T) {
 	}, func(c *policystore.ReplicaConfig) { c.ServeStaleFor = time.Hour })
 }
 
+// rewoundAfter returns another history: the first n entries of h, and then in epoch 2 what the entries from there on held.
+func rewoundAfter(h []policystore.Entry, n int) []policystore.Entry {
+	second := append([]policystore.Entry(nil), h[:n]...)
+	for i, e := range h[n:] {
+		next := follower(second[n+i-1], e.Payload)
+		next.Epoch = 2
+		if i == 0 {
+			next.Method, next.Payload = "rewind", nil
+		}
+		next.Hash = next.Sum(domain)
+		second = append(second, next)
+	}
+	return second
+}
+
+// A source whose record was rewound, and has no checkpoint, is folded again from the beginning, which takes as long as it takes:
+// what is served meanwhile is no sign that it does not deliver.
+func TestSlowFoldOfALaterEpoch(t *testing.T) {
+	h := history(t, 45)
+	second := rewoundAfter(h, 30)
+	playOf(t, 2, func(t *testing.T, c *choice) {
+		c.give(h...)
+		c.prove(h[44].Position())
+		c.fail(policystore.ErrEpoch)
+		for i, e := range second {
+			if i%5 == 0 {
+				c.prove(second[44].Position())
+			}
+			c.pass(200 * time.Millisecond)
+			c.give(e)
+			if v, err := c.replica.View(t.Context(), policystore.Demand{}); i < 30 && (err != nil || v.Position != h[44].Position()) {
+				t.Fatalf("with %d entries folded again the view is at %s, %v", i+1, v.Position, err)
+			}
+		}
+		c.prove(second[44].Position())
+		c.want2(second[44].Position(), policystore.Fresh)
+		if n := len(c.sources[1].began()); n != 0 {
+			t.Errorf("the second source was followed %d times, though the first delivered", n)
+		}
+	})
+}
+
+// What is restored is served, though nothing proves it, once its source has been silent for three seconds and not refused to go on
+// from there; not one that has.
+func TestRestoredWithoutProof(t *testing.T) {
+	h := history(t, 3)
+	c := checkpointAt(t, h)
+	playFrom(t, &c, func(t *testing.T, s *stage) {
+		s.pass(2 * time.Second)
+		if v, err := s.replica.View(t.Context(), policystore.Demand{}); !errors.Is(err, policystore.ErrUnavailable) {
+			t.Errorf("before its source was silent for long View = %s, %v", v.Position, err)
+		}
+		s.pass(2 * time.Second)
+		v, err := s.replica.View(t.Context(), policystore.Demand{})
+		want := policystore.Freshness{State: policystore.Expired, Age: policystore.Never, Source: "script", Spent: true}
+		if err != nil || v.Position != h[2].Position() || v.Freshness != want {
+			t.Errorf("View = %s, %+v, %v, want %s, %+v", v.Position, v.Freshness, err, h[2].Position(), want)
+		}
+		s.prove(h[2].Position())
+		s.want(h[2].Position(), policystore.Fresh, 0)
+	})
+	playFrom(t, &c, func(t *testing.T, s *stage) {
+		for range 5 {
+			s.fail(policystore.ErrDiverged)
+			s.pass(time.Second)
+		}
+		if v, err := s.replica.View(t.Context(), policystore.Demand{}); err == nil {
+			t.Errorf("though its source is not at %s View = %+v", v.Position, v.Freshness)
+		}
+	})
+}
+
 // What is applied of a later epoch is not FRESH by a proof of the former one.
 func TestProofOfAFormerEpoch(t *testing.T) {
-	h := history(t, 9)
+	h := history(t, 6)
+	second := rewoundAfter(h, 3)
 	play(t, func(t *testing.T, s *stage) {
-		s.give(h[:6]...)
+		s.give(h...)
 		s.prove(h[5].Position())
-		second := append([]policystore.Entry(nil), h[:3]...)
-		last := h[2]
-		for i := 0; i < 3; i++ {
-			n := follower(last, h[i+6].Payload)
-			n.Epoch = 2
-			if i == 0 {
-				n.Method = "rewind"
-			}
-			n.Hash = n.Sum(domain)
-			second = append(second, n)
-			last = n
-		}
 		s.store(checkpointAt(t, second[:4]))
 		s.fail(policystore.ErrEpoch)
 		s.pass(time.Second)
