@@ -123,6 +123,7 @@ var table = []row{
 	is(policystore.ErrCompacted, fault{code: codes.OutOfRange, reason: teishiv1.ErrorReason_ERROR_REASON_COMPACTED,
 		problem: "that part of the past is no longer kept"}),
 
+	is(errSlowReader, fault{code: codes.DeadlineExceeded, problem: errSlowReader.Error(), retry: time.Second}),
 	is(context.DeadlineExceeded, fault{code: codes.DeadlineExceeded, problem: "the deadline passed"}),
 	is(context.Canceled, fault{code: codes.Canceled, problem: "the caller went away"}),
 }

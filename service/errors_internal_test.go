@@ -95,10 +95,12 @@ func TestTable(t *testing.T) {
 		{errFull, "ResourceExhausted MESSAGE_TOO_LARGE"},
 		{policystore.ErrTooStale, "Unavailable TOO_STALE retry 1s"},
 		{errDraining, "Unavailable DRAINING"},
+		{fmt.Errorf("%w: %w", policystore.ErrUnavailable, policystore.ErrUnsigned), "Unavailable STORE_UNAVAILABLE retry 1s"},
 		{fmt.Errorf("%w: %w", policystore.ErrUnavailable, context.Canceled), "Unavailable STORE_UNAVAILABLE retry 1s"},
 		{policystore.ErrFrozen, "Unavailable STORE_UNAVAILABLE retry 1s"},
 		{policystore.ErrClosed, "Unavailable STORE_UNAVAILABLE retry 1s"},
 		{policystore.ErrCompacted, "OutOfRange COMPACTED"},
+		{errSlowReader, "DeadlineExceeded retry 1s"},
 		{context.DeadlineExceeded, "DeadlineExceeded"},
 		{context.Canceled, "Canceled"},
 	}

@@ -15,16 +15,13 @@ type logServer struct {
 	*Server
 }
 
-// bodyPiece is how many bytes of a checkpoint are sent at a time.
-const bodyPiece = 1 << 20
-
 // Tail sends what the authority yields.
 func (l *logServer) Tail(req *teishiv1.TailRequest, stream teishiv1.LogService_TailServer) error {
 	if err := l.ours(req.Domain); err != nil {
 		return err
 	}
 	if req.Checkpoint {
-		return l.checkpoint(stream)
+		return l.checkpoints.send(stream)
 	}
 	after, err := policystore.PositionFromProto(req.After)
 	if err != nil {
@@ -33,7 +30,7 @@ func (l *logServer) Tail(req *teishiv1.TailRequest, stream teishiv1.LogService_T
 	ctx := stream.Context()
 	for event, err := range l.authority.Tail(ctx, after) {
 		if err == nil {
-			err = stream.Send(eventMessage(&event))
+			err = give(ctx, stream, eventMessage(&event))
 		}
 		if err != nil {
 			return err
@@ -47,29 +44,6 @@ func eventMessage(e *policystore.Event) *teishiv1.TailResponse {
 		return &teishiv1.TailResponse{Event: &teishiv1.TailResponse_Entry{Entry: policystore.EntryToProto(e.Entry)}}
 	}
 	return &teishiv1.TailResponse{Event: &teishiv1.TailResponse_Head{Head: policystore.HeadToProto(e.Head)}}
-}
-
-// checkpoint sends the newest checkpoint.
-func (l *logServer) checkpoint(stream teishiv1.LogService_TailServer) error {
-	c, err := l.authority.Checkpoint(stream.Context())
-	if errors.Is(err, policystore.ErrNotFound) {
-		return &absentError{"checkpoint", "there is no checkpoint yet: the entries are all there is"}
-	}
-	if err != nil {
-		return err
-	}
-	header := &teishiv1.TailResponse_Checkpoint{Checkpoint: policystore.CheckpointToHeader(&c)}
-	if err := stream.Send(&teishiv1.TailResponse{Event: header}); err != nil {
-		return err
-	}
-	for body := c.Body; len(body) > 0; {
-		piece := body[:min(len(body), bodyPiece)]
-		if err := stream.Send(&teishiv1.TailResponse{Event: &teishiv1.TailResponse_Body{Body: piece}}); err != nil {
-			return err
-		}
-		body = body[len(piece):]
-	}
-	return nil
 }
 
 // Report takes what a replica says of itself.

@@ -122,6 +122,7 @@ func (h *house) dial() {
 	var err error
 	h.conn, err = grpc.NewClient("passthrough:///house",
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithStaticStreamWindowSize(64<<10), // or the caller would hold for us what it does not read
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
 	h.must(err)
 	h.t.Cleanup(func() { h.must(h.conn.Close()) })

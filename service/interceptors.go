@@ -126,9 +126,11 @@ func (s *stream) receive(m any) error {
 	}
 }
 
-// SendMsg remembers what was sent.
+// SendMsg remembers what was sent last, unless there is no end of it.
 func (s *stream) SendMsg(m any) error {
-	s.call.sent = m
+	if !s.call.manner.endless {
+		s.call.sent = m
+	}
 	return s.ServerStream.SendMsg(m)
 }
 

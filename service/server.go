@@ -41,14 +41,15 @@ type Record struct {
 
 // Server is the gRPC server of one record.
 type Server struct {
-	authority *policystore.Authority
-	replica   *policystore.Replica
-	history   *policystore.History
-	log       policystore.Log
-	fleet     *policystore.Fleet
-	domain    string
-	logger    *slog.Logger
-	clock     func() (now time.Time, instead []time.Time)
+	authority   *policystore.Authority
+	replica     *policystore.Replica
+	history     *policystore.History
+	log         policystore.Log
+	fleet       *policystore.Fleet
+	checkpoints *checkpoints // for whoever follows the authority
+	domain      string
+	logger      *slog.Logger
+	clock       func() (now time.Time, instead []time.Time)
 
 	grpc      *grpc.Server
 	health    *health.Server
@@ -72,6 +73,7 @@ func New(c Config) *Server {
 	}
 	if r := c.Record; r != nil {
 		s.authority, s.history, s.log, s.fleet = r.Authority, r.History, r.Log, r.Fleet
+		s.checkpoints = newCheckpoints(r.Authority.Checkpoint)
 	}
 	s.ending, s.end = context.WithCancel(context.Background())
 	if s.logger == nil {
