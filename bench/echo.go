@@ -91,7 +91,7 @@ func handleEcho(srv any, ctx context.Context, decode func(any) error, _ grpc.Una
 
 // fixed answers every question alike: it is ours without what decides.
 type fixed struct {
-	teishiv1.UnsafeDecisionServiceServer
+	teishiv1.UnimplementedDecisionServiceServer
 	one *teishiv1.CheckResponse
 	all *teishiv1.BatchCheckResponse
 }
@@ -121,8 +121,4 @@ func (f *fixed) Check(context.Context, *teishiv1.CheckRequest) (*teishiv1.CheckR
 
 func (f *fixed) BatchCheck(context.Context, *teishiv1.BatchCheckRequest) (*teishiv1.BatchCheckResponse, error) {
 	return f.all, nil
-}
-
-func (f *fixed) ListDecisions(context.Context, *teishiv1.ListDecisionsRequest) (*teishiv1.ListDecisionsResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "nothing is decided here")
 }

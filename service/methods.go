@@ -25,6 +25,9 @@ var manners = map[string]manner{
 	teishiv1.DecisionService_BatchCheck_FullMethodName:    {plain: true},
 	teishiv1.DecisionService_ListDecisions_FullMethodName: {plain: true, limit: maxQuestion},
 
+	teishiv1.DecisionService_StreamCheck_FullMethodName:    {plain: true, limit: maxQuestion, endless: true},
+	teishiv1.DecisionService_WatchDecisions_FullMethodName: {plain: true, endless: true},
+
 	teishiv1.LogService_Tail_FullMethodName:    {endless: true, limit: maxQuestion},
 	teishiv1.LogService_Report_FullMethodName:  {quiet: true, limit: maxQuestion},
 	teishiv1.LogService_GetHead_FullMethodName: {quiet: true, limit: maxQuestion},

@@ -287,6 +287,59 @@ func (Freshness_State) EnumDescriptor() ([]byte, []int) {
 	return file_teishi_v1_decision_proto_rawDescGZIP(), []int{5, 0}
 }
 
+// Why all answers are told again.
+type WatchRestarted_Reason int32
+
+const (
+	// Never sent.
+	WatchRestarted_REASON_UNSPECIFIED WatchRestarted_Reason = 0
+	// The watch goes on from a place at which answers were stricter than the policy.
+	WatchRestarted_REASON_UNCERTAIN WatchRestarted_Reason = 1
+	// The clock shows an earlier time than was decided for.
+	WatchRestarted_REASON_CLOCK_SET_BACK WatchRestarted_Reason = 2
+)
+
+// Enum value maps for WatchRestarted_Reason.
+var (
+	WatchRestarted_Reason_name = map[int32]string{
+		0: "REASON_UNSPECIFIED",
+		1: "REASON_UNCERTAIN",
+		2: "REASON_CLOCK_SET_BACK",
+	}
+	WatchRestarted_Reason_value = map[string]int32{
+		"REASON_UNSPECIFIED":    0,
+		"REASON_UNCERTAIN":      1,
+		"REASON_CLOCK_SET_BACK": 2,
+	}
+)
+
+func (x WatchRestarted_Reason) Enum() *WatchRestarted_Reason {
+	p := new(WatchRestarted_Reason)
+	*p = x
+	return p
+}
+
+func (x WatchRestarted_Reason) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (WatchRestarted_Reason) Descriptor() protoreflect.EnumDescriptor {
+	return file_teishi_v1_decision_proto_enumTypes[4].Descriptor()
+}
+
+func (WatchRestarted_Reason) Type() protoreflect.EnumType {
+	return &file_teishi_v1_decision_proto_enumTypes[4]
+}
+
+func (x WatchRestarted_Reason) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use WatchRestarted_Reason.Descriptor instead.
+func (WatchRestarted_Reason) EnumDescriptor() ([]byte, []int) {
+	return file_teishi_v1_decision_proto_rawDescGZIP(), []int{26, 0}
+}
+
 // One question. Example:
 // `{"organization": "jp-mic", "app": "line", "purpose": "feedback.opinion", "attributes": {"data-sensitivity": "public"}}`.
 type CheckRequest struct {
@@ -1761,6 +1814,778 @@ func (x *ListedDecision) GetResponse() *CheckResponse {
 	return nil
 }
 
+// One question of a stream.
+type StreamCheckRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Told back with the answer, at most 128 characters. May be empty: answers come in the order of their questions.
+	CorrelationId string `protobuf:"bytes,1,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	// The question.
+	Check         *CheckRequest `protobuf:"bytes,2,opt,name=check,proto3" json:"check,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamCheckRequest) Reset() {
+	*x = StreamCheckRequest{}
+	mi := &file_teishi_v1_decision_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamCheckRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamCheckRequest) ProtoMessage() {}
+
+func (x *StreamCheckRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_teishi_v1_decision_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamCheckRequest.ProtoReflect.Descriptor instead.
+func (*StreamCheckRequest) Descriptor() ([]byte, []int) {
+	return file_teishi_v1_decision_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *StreamCheckRequest) GetCorrelationId() string {
+	if x != nil {
+		return x.CorrelationId
+	}
+	return ""
+}
+
+func (x *StreamCheckRequest) GetCheck() *CheckRequest {
+	if x != nil {
+		return x.Check
+	}
+	return nil
+}
+
+// One answer of a stream.
+type StreamCheckResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// That of the question.
+	CorrelationId string `protobuf:"bytes,1,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	// Exactly one is set.
+	//
+	// Types that are valid to be assigned to Result:
+	//
+	//	*StreamCheckResponse_Response
+	//	*StreamCheckResponse_Error
+	Result        isStreamCheckResponse_Result `protobuf_oneof:"result"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamCheckResponse) Reset() {
+	*x = StreamCheckResponse{}
+	mi := &file_teishi_v1_decision_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamCheckResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamCheckResponse) ProtoMessage() {}
+
+func (x *StreamCheckResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_teishi_v1_decision_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamCheckResponse.ProtoReflect.Descriptor instead.
+func (*StreamCheckResponse) Descriptor() ([]byte, []int) {
+	return file_teishi_v1_decision_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *StreamCheckResponse) GetCorrelationId() string {
+	if x != nil {
+		return x.CorrelationId
+	}
+	return ""
+}
+
+func (x *StreamCheckResponse) GetResult() isStreamCheckResponse_Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *StreamCheckResponse) GetResponse() *CheckResponse {
+	if x != nil {
+		if x, ok := x.Result.(*StreamCheckResponse_Response); ok {
+			return x.Response
+		}
+	}
+	return nil
+}
+
+func (x *StreamCheckResponse) GetError() *status.Status {
+	if x != nil {
+		if x, ok := x.Result.(*StreamCheckResponse_Error); ok {
+			return x.Error
+		}
+	}
+	return nil
+}
+
+type isStreamCheckResponse_Result interface {
+	isStreamCheckResponse_Result()
+}
+
+type StreamCheckResponse_Response struct {
+	// The answer.
+	Response *CheckResponse `protobuf:"bytes,2,opt,name=response,proto3,oneof"`
+}
+
+type StreamCheckResponse_Error struct {
+	// Why there is none: what Check would have failed with. Do not act.
+	Error *status.Status `protobuf:"bytes,3,opt,name=error,proto3,oneof"`
+}
+
+func (*StreamCheckResponse_Response) isStreamCheckResponse_Result() {}
+
+func (*StreamCheckResponse_Error) isStreamCheckResponse_Result() {}
+
+// Questions for a watch: of each organization, for each app and each purpose.
+type DecisionSelector struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in CheckRequest: ids or aliases. At least one. Each must be registered when a watch begins anew.
+	Organizations []string `protobuf:"bytes,1,rep,name=organizations,proto3" json:"organizations,omitempty"`
+	// As in CheckRequest: ids or identifiers. At least one. Each id must be registered when a watch begins anew.
+	Apps []string `protobuf:"bytes,2,rep,name=apps,proto3" json:"apps,omitempty"`
+	// As in CheckRequest: ids. None: one question, for every registered purpose. Each must be registered when a watch begins
+	// anew.
+	Purposes []string `protobuf:"bytes,3,rep,name=purposes,proto3" json:"purposes,omitempty"`
+	// As in CheckRequest: of each question.
+	Attributes    map[string]string `protobuf:"bytes,4,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecisionSelector) Reset() {
+	*x = DecisionSelector{}
+	mi := &file_teishi_v1_decision_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecisionSelector) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecisionSelector) ProtoMessage() {}
+
+func (x *DecisionSelector) ProtoReflect() protoreflect.Message {
+	mi := &file_teishi_v1_decision_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecisionSelector.ProtoReflect.Descriptor instead.
+func (*DecisionSelector) Descriptor() ([]byte, []int) {
+	return file_teishi_v1_decision_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *DecisionSelector) GetOrganizations() []string {
+	if x != nil {
+		return x.Organizations
+	}
+	return nil
+}
+
+func (x *DecisionSelector) GetApps() []string {
+	if x != nil {
+		return x.Apps
+	}
+	return nil
+}
+
+func (x *DecisionSelector) GetPurposes() []string {
+	if x != nil {
+		return x.Purposes
+	}
+	return nil
+}
+
+func (x *DecisionSelector) GetAttributes() map[string]string {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+// What to watch. Example: `{"selectors": [{"organizations": ["jp-mic"], "apps": ["line"], "purposes": ["feedback.opinion"]}]}`.
+type WatchDecisionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is asked about. Questions are numbered from 0, selector by selector, and in each by organization, app and purpose: 1
+	// to 1,000 altogether.
+	Selectors []*DecisionSelector `protobuf:"bytes,1,rep,name=selectors,proto3" json:"selectors,omitempty"`
+	// Go on after this place, as a watch of the same selectors has told it: only what has changed since is told. Unset: begin
+	// anew. Fails as COMPACTED if the server no longer knows what was answered there, as REVISION_NOT_REACHED if it is not there
+	// yet, and as EPOCH_MISMATCH if the epoch is over: begin anew then.
+	Resume *WatchPosition `protobuf:"bytes,2,opt,name=resume,proto3" json:"resume,omitempty"`
+	// How often to be told, with nothing else to tell, that the watch lives and how fresh it is: 1 s to 60 s. Unset: 5 s.
+	HeartbeatInterval *durationpb.Duration `protobuf:"bytes,3,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
+	// As in CheckRequest.
+	Language      string `protobuf:"bytes,12,opt,name=language,proto3" json:"language,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchDecisionsRequest) Reset() {
+	*x = WatchDecisionsRequest{}
+	mi := &file_teishi_v1_decision_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchDecisionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchDecisionsRequest) ProtoMessage() {}
+
+func (x *WatchDecisionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_teishi_v1_decision_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchDecisionsRequest.ProtoReflect.Descriptor instead.
+func (*WatchDecisionsRequest) Descriptor() ([]byte, []int) {
+	return file_teishi_v1_decision_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *WatchDecisionsRequest) GetSelectors() []*DecisionSelector {
+	if x != nil {
+		return x.Selectors
+	}
+	return nil
+}
+
+func (x *WatchDecisionsRequest) GetResume() *WatchPosition {
+	if x != nil {
+		return x.Resume
+	}
+	return nil
+}
+
+func (x *WatchDecisionsRequest) GetHeartbeatInterval() *durationpb.Duration {
+	if x != nil {
+		return x.HeartbeatInterval
+	}
+	return nil
+}
+
+func (x *WatchDecisionsRequest) GetLanguage() string {
+	if x != nil {
+		return x.Language
+	}
+	return ""
+}
+
+// A place in a watch: all that was told is the answer at this instant, by the policy of this revision.
+type WatchPosition struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The epoch of the revision.
+	Epoch int64 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// The revision of the policy.
+	Revision int64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The instant decided for. Unset, in a place that is written by hand: now, so that only what entries have changed is told.
+	Time *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	// What was told may be stricter than that policy is at that instant: it was EXPIRED, or the clock in doubt. Whoever goes on
+	// from here is told all answers again.
+	Uncertain bool `protobuf:"varint,4,opt,name=uncertain,proto3" json:"uncertain,omitempty"`
+	// Tells selectors from others, so that nobody goes on with what he has not asked. 0, in a place that is written by hand: not
+	// checked.
+	Selectors     uint64 `protobuf:"fixed64,5,opt,name=selectors,proto3" json:"selectors,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchPosition) Reset() {
+	*x = WatchPosition{}
+	mi := &file_teishi_v1_decision_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchPosition) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchPosition) ProtoMessage() {}
+
+func (x *WatchPosition) ProtoReflect() protoreflect.Message {
+	mi := &file_teishi_v1_decision_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchPosition.ProtoReflect.Descriptor instead.
+func (*WatchPosition) Descriptor() ([]byte, []int) {
+	return file_teishi_v1_decision_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *WatchPosition) GetEpoch() int64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *WatchPosition) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *WatchPosition) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *WatchPosition) GetUncertain() bool {
+	if x != nil {
+		return x.Uncertain
+	}
+	return false
+}
+
+func (x *WatchPosition) GetSelectors() uint64 {
+	if x != nil {
+		return x.Selectors
+	}
+	return 0
+}
+
+// What a watch tells. Places are ordered by epoch, revision and time; changes of one place by the number of their question.
+type WatchDecisionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Exactly one is set.
+	//
+	// Types that are valid to be assigned to Event:
+	//
+	//	*WatchDecisionsResponse_Changes
+	//	*WatchDecisionsResponse_Synced
+	//	*WatchDecisionsResponse_Heartbeat
+	//	*WatchDecisionsResponse_Restarted
+	Event isWatchDecisionsResponse_Event `protobuf_oneof:"event"`
+	// Where to go on from. Unset while more changes of the same place are to come, in `restarted`, and before `synced`.
+	Position      *WatchPosition `protobuf:"bytes,5,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchDecisionsResponse) Reset() {
+	*x = WatchDecisionsResponse{}
+	mi := &file_teishi_v1_decision_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchDecisionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchDecisionsResponse) ProtoMessage() {}
+
+func (x *WatchDecisionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_teishi_v1_decision_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchDecisionsResponse.ProtoReflect.Descriptor instead.
+func (*WatchDecisionsResponse) Descriptor() ([]byte, []int) {
+	return file_teishi_v1_decision_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *WatchDecisionsResponse) GetEvent() isWatchDecisionsResponse_Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *WatchDecisionsResponse) GetChanges() *DecisionChanges {
+	if x != nil {
+		if x, ok := x.Event.(*WatchDecisionsResponse_Changes); ok {
+			return x.Changes
+		}
+	}
+	return nil
+}
+
+func (x *WatchDecisionsResponse) GetSynced() *WatchSynced {
+	if x != nil {
+		if x, ok := x.Event.(*WatchDecisionsResponse_Synced); ok {
+			return x.Synced
+		}
+	}
+	return nil
+}
+
+func (x *WatchDecisionsResponse) GetHeartbeat() *WatchHeartbeat {
+	if x != nil {
+		if x, ok := x.Event.(*WatchDecisionsResponse_Heartbeat); ok {
+			return x.Heartbeat
+		}
+	}
+	return nil
+}
+
+func (x *WatchDecisionsResponse) GetRestarted() *WatchRestarted {
+	if x != nil {
+		if x, ok := x.Event.(*WatchDecisionsResponse_Restarted); ok {
+			return x.Restarted
+		}
+	}
+	return nil
+}
+
+func (x *WatchDecisionsResponse) GetPosition() *WatchPosition {
+	if x != nil {
+		return x.Position
+	}
+	return nil
+}
+
+type isWatchDecisionsResponse_Event interface {
+	isWatchDecisionsResponse_Event()
+}
+
+type WatchDecisionsResponse_Changes struct {
+	// Answers: at first all of them, later those that have changed.
+	Changes *DecisionChanges `protobuf:"bytes,1,opt,name=changes,proto3,oneof"`
+}
+
+type WatchDecisionsResponse_Synced struct {
+	// Every question has been answered; what comes now are changes.
+	Synced *WatchSynced `protobuf:"bytes,2,opt,name=synced,proto3,oneof"`
+}
+
+type WatchDecisionsResponse_Heartbeat struct {
+	// Nothing has changed.
+	Heartbeat *WatchHeartbeat `protobuf:"bytes,3,opt,name=heartbeat,proto3,oneof"`
+}
+
+type WatchDecisionsResponse_Restarted struct {
+	// What was told no longer counts. All answers follow again, and then `synced`.
+	Restarted *WatchRestarted `protobuf:"bytes,4,opt,name=restarted,proto3,oneof"`
+}
+
+func (*WatchDecisionsResponse_Changes) isWatchDecisionsResponse_Event() {}
+
+func (*WatchDecisionsResponse_Synced) isWatchDecisionsResponse_Event() {}
+
+func (*WatchDecisionsResponse_Heartbeat) isWatchDecisionsResponse_Event() {}
+
+func (*WatchDecisionsResponse_Restarted) isWatchDecisionsResponse_Event() {}
+
+// Answers that have changed, at one place.
+type DecisionChanges struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By the number of their question.
+	Changes []*DecisionChange `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
+	// The message does not hold them all: those of the next belong to the same place.
+	More          bool `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecisionChanges) Reset() {
+	*x = DecisionChanges{}
+	mi := &file_teishi_v1_decision_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecisionChanges) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecisionChanges) ProtoMessage() {}
+
+func (x *DecisionChanges) ProtoReflect() protoreflect.Message {
+	mi := &file_teishi_v1_decision_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecisionChanges.ProtoReflect.Descriptor instead.
+func (*DecisionChanges) Descriptor() ([]byte, []int) {
+	return file_teishi_v1_decision_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *DecisionChanges) GetChanges() []*DecisionChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *DecisionChanges) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+// The answer to one question from now on.
+type DecisionChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of the question.
+	Index int32 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// The question.
+	Query *Query `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
+	// The answer.
+	Response      *CheckResponse `protobuf:"bytes,3,opt,name=response,proto3" json:"response,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecisionChange) Reset() {
+	*x = DecisionChange{}
+	mi := &file_teishi_v1_decision_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecisionChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecisionChange) ProtoMessage() {}
+
+func (x *DecisionChange) ProtoReflect() protoreflect.Message {
+	mi := &file_teishi_v1_decision_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecisionChange.ProtoReflect.Descriptor instead.
+func (*DecisionChange) Descriptor() ([]byte, []int) {
+	return file_teishi_v1_decision_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *DecisionChange) GetIndex() int32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *DecisionChange) GetQuery() *Query {
+	if x != nil {
+		return x.Query
+	}
+	return nil
+}
+
+func (x *DecisionChange) GetResponse() *CheckResponse {
+	if x != nil {
+		return x.Response
+	}
+	return nil
+}
+
+// Every question has been answered.
+type WatchSynced struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How fresh the policy is.
+	Freshness     *Freshness `protobuf:"bytes,1,opt,name=freshness,proto3" json:"freshness,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchSynced) Reset() {
+	*x = WatchSynced{}
+	mi := &file_teishi_v1_decision_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchSynced) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchSynced) ProtoMessage() {}
+
+func (x *WatchSynced) ProtoReflect() protoreflect.Message {
+	mi := &file_teishi_v1_decision_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchSynced.ProtoReflect.Descriptor instead.
+func (*WatchSynced) Descriptor() ([]byte, []int) {
+	return file_teishi_v1_decision_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *WatchSynced) GetFreshness() *Freshness {
+	if x != nil {
+		return x.Freshness
+	}
+	return nil
+}
+
+// The watch lives.
+type WatchHeartbeat struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How fresh the policy is.
+	Freshness     *Freshness `protobuf:"bytes,1,opt,name=freshness,proto3" json:"freshness,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchHeartbeat) Reset() {
+	*x = WatchHeartbeat{}
+	mi := &file_teishi_v1_decision_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchHeartbeat) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchHeartbeat) ProtoMessage() {}
+
+func (x *WatchHeartbeat) ProtoReflect() protoreflect.Message {
+	mi := &file_teishi_v1_decision_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchHeartbeat.ProtoReflect.Descriptor instead.
+func (*WatchHeartbeat) Descriptor() ([]byte, []int) {
+	return file_teishi_v1_decision_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *WatchHeartbeat) GetFreshness() *Freshness {
+	if x != nil {
+		return x.Freshness
+	}
+	return nil
+}
+
+// All answers are told again.
+type WatchRestarted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why.
+	Reason        WatchRestarted_Reason `protobuf:"varint,1,opt,name=reason,proto3,enum=teishi.v1.WatchRestarted_Reason" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchRestarted) Reset() {
+	*x = WatchRestarted{}
+	mi := &file_teishi_v1_decision_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchRestarted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchRestarted) ProtoMessage() {}
+
+func (x *WatchRestarted) ProtoReflect() protoreflect.Message {
+	mi := &file_teishi_v1_decision_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchRestarted.ProtoReflect.Descriptor instead.
+func (*WatchRestarted) Descriptor() ([]byte, []int) {
+	return file_teishi_v1_decision_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *WatchRestarted) GetReason() WatchRestarted_Reason {
+	if x != nil {
+		return x.Reason
+	}
+	return WatchRestarted_REASON_UNSPECIFIED
+}
+
 var File_teishi_v1_decision_proto protoreflect.FileDescriptor
 
 const file_teishi_v1_decision_proto_rawDesc = "" +
@@ -1911,7 +2736,60 @@ const file_teishi_v1_decision_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"n\n" +
 	"\x0eListedDecision\x12&\n" +
 	"\x05query\x18\x01 \x01(\v2\x10.teishi.v1.QueryR\x05query\x124\n" +
-	"\bresponse\x18\x02 \x01(\v2\x18.teishi.v1.CheckResponseR\bresponse*f\n" +
+	"\bresponse\x18\x02 \x01(\v2\x18.teishi.v1.CheckResponseR\bresponse\"j\n" +
+	"\x12StreamCheckRequest\x12%\n" +
+	"\x0ecorrelation_id\x18\x01 \x01(\tR\rcorrelationId\x12-\n" +
+	"\x05check\x18\x02 \x01(\v2\x17.teishi.v1.CheckRequestR\x05check\"\xaa\x01\n" +
+	"\x13StreamCheckResponse\x12%\n" +
+	"\x0ecorrelation_id\x18\x01 \x01(\tR\rcorrelationId\x126\n" +
+	"\bresponse\x18\x02 \x01(\v2\x18.teishi.v1.CheckResponseH\x00R\bresponse\x12*\n" +
+	"\x05error\x18\x03 \x01(\v2\x12.google.rpc.StatusH\x00R\x05errorB\b\n" +
+	"\x06result\"\xf4\x01\n" +
+	"\x10DecisionSelector\x12$\n" +
+	"\rorganizations\x18\x01 \x03(\tR\rorganizations\x12\x12\n" +
+	"\x04apps\x18\x02 \x03(\tR\x04apps\x12\x1a\n" +
+	"\bpurposes\x18\x03 \x03(\tR\bpurposes\x12K\n" +
+	"\n" +
+	"attributes\x18\x04 \x03(\v2+.teishi.v1.DecisionSelector.AttributesEntryR\n" +
+	"attributes\x1a=\n" +
+	"\x0fAttributesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xea\x01\n" +
+	"\x15WatchDecisionsRequest\x129\n" +
+	"\tselectors\x18\x01 \x03(\v2\x1b.teishi.v1.DecisionSelectorR\tselectors\x120\n" +
+	"\x06resume\x18\x02 \x01(\v2\x18.teishi.v1.WatchPositionR\x06resume\x12H\n" +
+	"\x12heartbeat_interval\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x11heartbeatInterval\x12\x1a\n" +
+	"\blanguage\x18\f \x01(\tR\blanguage\"\xad\x01\n" +
+	"\rWatchPosition\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x03R\x05epoch\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x03R\brevision\x12.\n" +
+	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x1c\n" +
+	"\tuncertain\x18\x04 \x01(\bR\tuncertain\x12\x1c\n" +
+	"\tselectors\x18\x05 \x01(\x06R\tselectors\"\xb7\x02\n" +
+	"\x16WatchDecisionsResponse\x126\n" +
+	"\achanges\x18\x01 \x01(\v2\x1a.teishi.v1.DecisionChangesH\x00R\achanges\x120\n" +
+	"\x06synced\x18\x02 \x01(\v2\x16.teishi.v1.WatchSyncedH\x00R\x06synced\x129\n" +
+	"\theartbeat\x18\x03 \x01(\v2\x19.teishi.v1.WatchHeartbeatH\x00R\theartbeat\x129\n" +
+	"\trestarted\x18\x04 \x01(\v2\x19.teishi.v1.WatchRestartedH\x00R\trestarted\x124\n" +
+	"\bposition\x18\x05 \x01(\v2\x18.teishi.v1.WatchPositionR\bpositionB\a\n" +
+	"\x05event\"Z\n" +
+	"\x0fDecisionChanges\x123\n" +
+	"\achanges\x18\x01 \x03(\v2\x19.teishi.v1.DecisionChangeR\achanges\x12\x12\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"\x84\x01\n" +
+	"\x0eDecisionChange\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x05R\x05index\x12&\n" +
+	"\x05query\x18\x02 \x01(\v2\x10.teishi.v1.QueryR\x05query\x124\n" +
+	"\bresponse\x18\x03 \x01(\v2\x18.teishi.v1.CheckResponseR\bresponse\"A\n" +
+	"\vWatchSynced\x122\n" +
+	"\tfreshness\x18\x01 \x01(\v2\x14.teishi.v1.FreshnessR\tfreshness\"D\n" +
+	"\x0eWatchHeartbeat\x122\n" +
+	"\tfreshness\x18\x01 \x01(\v2\x14.teishi.v1.FreshnessR\tfreshness\"\x9d\x01\n" +
+	"\x0eWatchRestarted\x128\n" +
+	"\x06reason\x18\x01 \x01(\x0e2 .teishi.v1.WatchRestarted.ReasonR\x06reason\"Q\n" +
+	"\x06Reason\x12\x16\n" +
+	"\x12REASON_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10REASON_UNCERTAIN\x10\x01\x12\x19\n" +
+	"\x15REASON_CLOCK_SET_BACK\x10\x02*f\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fOUTCOME_ALLOWED\x10\x01\x12\x12\n" +
@@ -1936,12 +2814,14 @@ const file_teishi_v1_decision_proto_rawDesc = "" +
 	"\n" +
 	"TRUTH_TRUE\x10\x01\x12\x0f\n" +
 	"\vTRUTH_FALSE\x10\x02\x12\x11\n" +
-	"\rTRUTH_UNKNOWN\x10\x032\xec\x01\n" +
+	"\rTRUTH_UNKNOWN\x10\x032\x97\x03\n" +
 	"\x0fDecisionService\x12:\n" +
 	"\x05Check\x12\x17.teishi.v1.CheckRequest\x1a\x18.teishi.v1.CheckResponse\x12I\n" +
 	"\n" +
-	"BatchCheck\x12\x1c.teishi.v1.BatchCheckRequest\x1a\x1d.teishi.v1.BatchCheckResponse\x12R\n" +
-	"\rListDecisions\x12\x1f.teishi.v1.ListDecisionsRequest\x1a .teishi.v1.ListDecisionsResponseB\x98\x01\n" +
+	"BatchCheck\x12\x1c.teishi.v1.BatchCheckRequest\x1a\x1d.teishi.v1.BatchCheckResponse\x12P\n" +
+	"\vStreamCheck\x12\x1d.teishi.v1.StreamCheckRequest\x1a\x1e.teishi.v1.StreamCheckResponse(\x010\x01\x12R\n" +
+	"\rListDecisions\x12\x1f.teishi.v1.ListDecisionsRequest\x1a .teishi.v1.ListDecisionsResponse\x12W\n" +
+	"\x0eWatchDecisions\x12 .teishi.v1.WatchDecisionsRequest\x1a!.teishi.v1.WatchDecisionsResponse0\x01B\x98\x01\n" +
 	"\rcom.teishi.v1B\rDecisionProtoP\x01Z3github.com/teishi-dev/teishi/api/teishi/v1;teishiv1\xa2\x02\x03TXX\xaa\x02\tTeishi.V1\xca\x02\tTeishi\\V1\xe2\x02\x15Teishi\\V1\\GPBMetadata\xea\x02\n" +
 	"Teishi::V1b\x06proto3"
 
@@ -1957,92 +2837,128 @@ func file_teishi_v1_decision_proto_rawDescGZIP() []byte {
 	return file_teishi_v1_decision_proto_rawDescData
 }
 
-var file_teishi_v1_decision_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_teishi_v1_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_teishi_v1_decision_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_teishi_v1_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_teishi_v1_decision_proto_goTypes = []any{
-	(Outcome)(0),                  // 0: teishi.v1.Outcome
-	(Reason)(0),                   // 1: teishi.v1.Reason
-	(Truth)(0),                    // 2: teishi.v1.Truth
-	(Freshness_State)(0),          // 3: teishi.v1.Freshness.State
-	(*CheckRequest)(nil),          // 4: teishi.v1.CheckRequest
-	(*CheckResponse)(nil),         // 5: teishi.v1.CheckResponse
-	(*Citation)(nil),              // 6: teishi.v1.Citation
-	(*Advice)(nil),                // 7: teishi.v1.Advice
-	(*Missing)(nil),               // 8: teishi.v1.Missing
-	(*Freshness)(nil),             // 9: teishi.v1.Freshness
-	(*Explanation)(nil),           // 10: teishi.v1.Explanation
-	(*Considered)(nil),            // 11: teishi.v1.Considered
-	(*Upcoming)(nil),              // 12: teishi.v1.Upcoming
-	(*Query)(nil),                 // 13: teishi.v1.Query
-	(*BatchCheckRequest)(nil),     // 14: teishi.v1.BatchCheckRequest
-	(*BatchCheckResponse)(nil),    // 15: teishi.v1.BatchCheckResponse
-	(*BatchCheckResult)(nil),      // 16: teishi.v1.BatchCheckResult
-	(*ListDecisionsRequest)(nil),  // 17: teishi.v1.ListDecisionsRequest
-	(*ListDecisionsResponse)(nil), // 18: teishi.v1.ListDecisionsResponse
-	(*ListedDecision)(nil),        // 19: teishi.v1.ListedDecision
-	nil,                           // 20: teishi.v1.CheckRequest.AttributesEntry
-	nil,                           // 21: teishi.v1.Query.AttributesEntry
-	nil,                           // 22: teishi.v1.ListDecisionsRequest.AttributesEntry
-	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 24: google.protobuf.Duration
-	(*Obligation)(nil),            // 25: teishi.v1.Obligation
-	(*Alternative)(nil),           // 26: teishi.v1.Alternative
-	(*Source)(nil),                // 27: teishi.v1.Source
-	(*status.Status)(nil),         // 28: google.rpc.Status
+	(Outcome)(0),                   // 0: teishi.v1.Outcome
+	(Reason)(0),                    // 1: teishi.v1.Reason
+	(Truth)(0),                     // 2: teishi.v1.Truth
+	(Freshness_State)(0),           // 3: teishi.v1.Freshness.State
+	(WatchRestarted_Reason)(0),     // 4: teishi.v1.WatchRestarted.Reason
+	(*CheckRequest)(nil),           // 5: teishi.v1.CheckRequest
+	(*CheckResponse)(nil),          // 6: teishi.v1.CheckResponse
+	(*Citation)(nil),               // 7: teishi.v1.Citation
+	(*Advice)(nil),                 // 8: teishi.v1.Advice
+	(*Missing)(nil),                // 9: teishi.v1.Missing
+	(*Freshness)(nil),              // 10: teishi.v1.Freshness
+	(*Explanation)(nil),            // 11: teishi.v1.Explanation
+	(*Considered)(nil),             // 12: teishi.v1.Considered
+	(*Upcoming)(nil),               // 13: teishi.v1.Upcoming
+	(*Query)(nil),                  // 14: teishi.v1.Query
+	(*BatchCheckRequest)(nil),      // 15: teishi.v1.BatchCheckRequest
+	(*BatchCheckResponse)(nil),     // 16: teishi.v1.BatchCheckResponse
+	(*BatchCheckResult)(nil),       // 17: teishi.v1.BatchCheckResult
+	(*ListDecisionsRequest)(nil),   // 18: teishi.v1.ListDecisionsRequest
+	(*ListDecisionsResponse)(nil),  // 19: teishi.v1.ListDecisionsResponse
+	(*ListedDecision)(nil),         // 20: teishi.v1.ListedDecision
+	(*StreamCheckRequest)(nil),     // 21: teishi.v1.StreamCheckRequest
+	(*StreamCheckResponse)(nil),    // 22: teishi.v1.StreamCheckResponse
+	(*DecisionSelector)(nil),       // 23: teishi.v1.DecisionSelector
+	(*WatchDecisionsRequest)(nil),  // 24: teishi.v1.WatchDecisionsRequest
+	(*WatchPosition)(nil),          // 25: teishi.v1.WatchPosition
+	(*WatchDecisionsResponse)(nil), // 26: teishi.v1.WatchDecisionsResponse
+	(*DecisionChanges)(nil),        // 27: teishi.v1.DecisionChanges
+	(*DecisionChange)(nil),         // 28: teishi.v1.DecisionChange
+	(*WatchSynced)(nil),            // 29: teishi.v1.WatchSynced
+	(*WatchHeartbeat)(nil),         // 30: teishi.v1.WatchHeartbeat
+	(*WatchRestarted)(nil),         // 31: teishi.v1.WatchRestarted
+	nil,                            // 32: teishi.v1.CheckRequest.AttributesEntry
+	nil,                            // 33: teishi.v1.Query.AttributesEntry
+	nil,                            // 34: teishi.v1.ListDecisionsRequest.AttributesEntry
+	nil,                            // 35: teishi.v1.DecisionSelector.AttributesEntry
+	(*timestamppb.Timestamp)(nil),  // 36: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),    // 37: google.protobuf.Duration
+	(*Obligation)(nil),             // 38: teishi.v1.Obligation
+	(*Alternative)(nil),            // 39: teishi.v1.Alternative
+	(*Source)(nil),                 // 40: teishi.v1.Source
+	(*status.Status)(nil),          // 41: google.rpc.Status
 }
 var file_teishi_v1_decision_proto_depIdxs = []int32{
-	20, // 0: teishi.v1.CheckRequest.attributes:type_name -> teishi.v1.CheckRequest.AttributesEntry
-	23, // 1: teishi.v1.CheckRequest.at:type_name -> google.protobuf.Timestamp
-	24, // 2: teishi.v1.CheckRequest.max_staleness:type_name -> google.protobuf.Duration
-	23, // 3: teishi.v1.CheckRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	32, // 0: teishi.v1.CheckRequest.attributes:type_name -> teishi.v1.CheckRequest.AttributesEntry
+	36, // 1: teishi.v1.CheckRequest.at:type_name -> google.protobuf.Timestamp
+	37, // 2: teishi.v1.CheckRequest.max_staleness:type_name -> google.protobuf.Duration
+	36, // 3: teishi.v1.CheckRequest.as_of_time:type_name -> google.protobuf.Timestamp
 	0,  // 4: teishi.v1.CheckResponse.outcome:type_name -> teishi.v1.Outcome
 	1,  // 5: teishi.v1.CheckResponse.reason:type_name -> teishi.v1.Reason
-	6,  // 6: teishi.v1.CheckResponse.citations:type_name -> teishi.v1.Citation
-	25, // 7: teishi.v1.CheckResponse.obligations:type_name -> teishi.v1.Obligation
-	7,  // 8: teishi.v1.CheckResponse.advice:type_name -> teishi.v1.Advice
-	8,  // 9: teishi.v1.CheckResponse.missing:type_name -> teishi.v1.Missing
-	26, // 10: teishi.v1.CheckResponse.alternatives:type_name -> teishi.v1.Alternative
-	23, // 11: teishi.v1.CheckResponse.decision_time:type_name -> google.protobuf.Timestamp
-	23, // 12: teishi.v1.CheckResponse.valid_until_time:type_name -> google.protobuf.Timestamp
-	23, // 13: teishi.v1.CheckResponse.cache_until_time:type_name -> google.protobuf.Timestamp
-	9,  // 14: teishi.v1.CheckResponse.freshness:type_name -> teishi.v1.Freshness
-	10, // 15: teishi.v1.CheckResponse.explanation:type_name -> teishi.v1.Explanation
-	23, // 16: teishi.v1.Citation.effective_time:type_name -> google.protobuf.Timestamp
-	23, // 17: teishi.v1.Citation.end_time:type_name -> google.protobuf.Timestamp
-	27, // 18: teishi.v1.Citation.sources:type_name -> teishi.v1.Source
-	25, // 19: teishi.v1.Advice.obligations:type_name -> teishi.v1.Obligation
-	26, // 20: teishi.v1.Advice.alternatives:type_name -> teishi.v1.Alternative
+	7,  // 6: teishi.v1.CheckResponse.citations:type_name -> teishi.v1.Citation
+	38, // 7: teishi.v1.CheckResponse.obligations:type_name -> teishi.v1.Obligation
+	8,  // 8: teishi.v1.CheckResponse.advice:type_name -> teishi.v1.Advice
+	9,  // 9: teishi.v1.CheckResponse.missing:type_name -> teishi.v1.Missing
+	39, // 10: teishi.v1.CheckResponse.alternatives:type_name -> teishi.v1.Alternative
+	36, // 11: teishi.v1.CheckResponse.decision_time:type_name -> google.protobuf.Timestamp
+	36, // 12: teishi.v1.CheckResponse.valid_until_time:type_name -> google.protobuf.Timestamp
+	36, // 13: teishi.v1.CheckResponse.cache_until_time:type_name -> google.protobuf.Timestamp
+	10, // 14: teishi.v1.CheckResponse.freshness:type_name -> teishi.v1.Freshness
+	11, // 15: teishi.v1.CheckResponse.explanation:type_name -> teishi.v1.Explanation
+	36, // 16: teishi.v1.Citation.effective_time:type_name -> google.protobuf.Timestamp
+	36, // 17: teishi.v1.Citation.end_time:type_name -> google.protobuf.Timestamp
+	40, // 18: teishi.v1.Citation.sources:type_name -> teishi.v1.Source
+	38, // 19: teishi.v1.Advice.obligations:type_name -> teishi.v1.Obligation
+	39, // 20: teishi.v1.Advice.alternatives:type_name -> teishi.v1.Alternative
 	3,  // 21: teishi.v1.Freshness.state:type_name -> teishi.v1.Freshness.State
-	24, // 22: teishi.v1.Freshness.age:type_name -> google.protobuf.Duration
-	11, // 23: teishi.v1.Explanation.considered:type_name -> teishi.v1.Considered
-	12, // 24: teishi.v1.Explanation.upcoming:type_name -> teishi.v1.Upcoming
+	37, // 22: teishi.v1.Freshness.age:type_name -> google.protobuf.Duration
+	12, // 23: teishi.v1.Explanation.considered:type_name -> teishi.v1.Considered
+	13, // 24: teishi.v1.Explanation.upcoming:type_name -> teishi.v1.Upcoming
 	2,  // 25: teishi.v1.Considered.truth:type_name -> teishi.v1.Truth
-	23, // 26: teishi.v1.Upcoming.time:type_name -> google.protobuf.Timestamp
-	21, // 27: teishi.v1.Query.attributes:type_name -> teishi.v1.Query.AttributesEntry
-	13, // 28: teishi.v1.BatchCheckRequest.queries:type_name -> teishi.v1.Query
-	23, // 29: teishi.v1.BatchCheckRequest.at:type_name -> google.protobuf.Timestamp
-	24, // 30: teishi.v1.BatchCheckRequest.max_staleness:type_name -> google.protobuf.Duration
-	23, // 31: teishi.v1.BatchCheckRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	16, // 32: teishi.v1.BatchCheckResponse.results:type_name -> teishi.v1.BatchCheckResult
-	5,  // 33: teishi.v1.BatchCheckResult.response:type_name -> teishi.v1.CheckResponse
-	28, // 34: teishi.v1.BatchCheckResult.error:type_name -> google.rpc.Status
-	22, // 35: teishi.v1.ListDecisionsRequest.attributes:type_name -> teishi.v1.ListDecisionsRequest.AttributesEntry
-	23, // 36: teishi.v1.ListDecisionsRequest.at:type_name -> google.protobuf.Timestamp
-	23, // 37: teishi.v1.ListDecisionsRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	19, // 38: teishi.v1.ListDecisionsResponse.decisions:type_name -> teishi.v1.ListedDecision
-	13, // 39: teishi.v1.ListedDecision.query:type_name -> teishi.v1.Query
-	5,  // 40: teishi.v1.ListedDecision.response:type_name -> teishi.v1.CheckResponse
-	4,  // 41: teishi.v1.DecisionService.Check:input_type -> teishi.v1.CheckRequest
-	14, // 42: teishi.v1.DecisionService.BatchCheck:input_type -> teishi.v1.BatchCheckRequest
-	17, // 43: teishi.v1.DecisionService.ListDecisions:input_type -> teishi.v1.ListDecisionsRequest
-	5,  // 44: teishi.v1.DecisionService.Check:output_type -> teishi.v1.CheckResponse
-	15, // 45: teishi.v1.DecisionService.BatchCheck:output_type -> teishi.v1.BatchCheckResponse
-	18, // 46: teishi.v1.DecisionService.ListDecisions:output_type -> teishi.v1.ListDecisionsResponse
-	44, // [44:47] is the sub-list for method output_type
-	41, // [41:44] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	36, // 26: teishi.v1.Upcoming.time:type_name -> google.protobuf.Timestamp
+	33, // 27: teishi.v1.Query.attributes:type_name -> teishi.v1.Query.AttributesEntry
+	14, // 28: teishi.v1.BatchCheckRequest.queries:type_name -> teishi.v1.Query
+	36, // 29: teishi.v1.BatchCheckRequest.at:type_name -> google.protobuf.Timestamp
+	37, // 30: teishi.v1.BatchCheckRequest.max_staleness:type_name -> google.protobuf.Duration
+	36, // 31: teishi.v1.BatchCheckRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	17, // 32: teishi.v1.BatchCheckResponse.results:type_name -> teishi.v1.BatchCheckResult
+	6,  // 33: teishi.v1.BatchCheckResult.response:type_name -> teishi.v1.CheckResponse
+	41, // 34: teishi.v1.BatchCheckResult.error:type_name -> google.rpc.Status
+	34, // 35: teishi.v1.ListDecisionsRequest.attributes:type_name -> teishi.v1.ListDecisionsRequest.AttributesEntry
+	36, // 36: teishi.v1.ListDecisionsRequest.at:type_name -> google.protobuf.Timestamp
+	36, // 37: teishi.v1.ListDecisionsRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	20, // 38: teishi.v1.ListDecisionsResponse.decisions:type_name -> teishi.v1.ListedDecision
+	14, // 39: teishi.v1.ListedDecision.query:type_name -> teishi.v1.Query
+	6,  // 40: teishi.v1.ListedDecision.response:type_name -> teishi.v1.CheckResponse
+	5,  // 41: teishi.v1.StreamCheckRequest.check:type_name -> teishi.v1.CheckRequest
+	6,  // 42: teishi.v1.StreamCheckResponse.response:type_name -> teishi.v1.CheckResponse
+	41, // 43: teishi.v1.StreamCheckResponse.error:type_name -> google.rpc.Status
+	35, // 44: teishi.v1.DecisionSelector.attributes:type_name -> teishi.v1.DecisionSelector.AttributesEntry
+	23, // 45: teishi.v1.WatchDecisionsRequest.selectors:type_name -> teishi.v1.DecisionSelector
+	25, // 46: teishi.v1.WatchDecisionsRequest.resume:type_name -> teishi.v1.WatchPosition
+	37, // 47: teishi.v1.WatchDecisionsRequest.heartbeat_interval:type_name -> google.protobuf.Duration
+	36, // 48: teishi.v1.WatchPosition.time:type_name -> google.protobuf.Timestamp
+	27, // 49: teishi.v1.WatchDecisionsResponse.changes:type_name -> teishi.v1.DecisionChanges
+	29, // 50: teishi.v1.WatchDecisionsResponse.synced:type_name -> teishi.v1.WatchSynced
+	30, // 51: teishi.v1.WatchDecisionsResponse.heartbeat:type_name -> teishi.v1.WatchHeartbeat
+	31, // 52: teishi.v1.WatchDecisionsResponse.restarted:type_name -> teishi.v1.WatchRestarted
+	25, // 53: teishi.v1.WatchDecisionsResponse.position:type_name -> teishi.v1.WatchPosition
+	28, // 54: teishi.v1.DecisionChanges.changes:type_name -> teishi.v1.DecisionChange
+	14, // 55: teishi.v1.DecisionChange.query:type_name -> teishi.v1.Query
+	6,  // 56: teishi.v1.DecisionChange.response:type_name -> teishi.v1.CheckResponse
+	10, // 57: teishi.v1.WatchSynced.freshness:type_name -> teishi.v1.Freshness
+	10, // 58: teishi.v1.WatchHeartbeat.freshness:type_name -> teishi.v1.Freshness
+	4,  // 59: teishi.v1.WatchRestarted.reason:type_name -> teishi.v1.WatchRestarted.Reason
+	5,  // 60: teishi.v1.DecisionService.Check:input_type -> teishi.v1.CheckRequest
+	15, // 61: teishi.v1.DecisionService.BatchCheck:input_type -> teishi.v1.BatchCheckRequest
+	21, // 62: teishi.v1.DecisionService.StreamCheck:input_type -> teishi.v1.StreamCheckRequest
+	18, // 63: teishi.v1.DecisionService.ListDecisions:input_type -> teishi.v1.ListDecisionsRequest
+	24, // 64: teishi.v1.DecisionService.WatchDecisions:input_type -> teishi.v1.WatchDecisionsRequest
+	6,  // 65: teishi.v1.DecisionService.Check:output_type -> teishi.v1.CheckResponse
+	16, // 66: teishi.v1.DecisionService.BatchCheck:output_type -> teishi.v1.BatchCheckResponse
+	22, // 67: teishi.v1.DecisionService.StreamCheck:output_type -> teishi.v1.StreamCheckResponse
+	19, // 68: teishi.v1.DecisionService.ListDecisions:output_type -> teishi.v1.ListDecisionsResponse
+	26, // 69: teishi.v1.DecisionService.WatchDecisions:output_type -> teishi.v1.WatchDecisionsResponse
+	65, // [65:70] is the sub-list for method output_type
+	60, // [60:65] is the sub-list for method input_type
+	60, // [60:60] is the sub-list for extension type_name
+	60, // [60:60] is the sub-list for extension extendee
+	0,  // [0:60] is the sub-list for field type_name
 }
 
 func init() { file_teishi_v1_decision_proto_init() }
@@ -2055,13 +2971,23 @@ func file_teishi_v1_decision_proto_init() {
 		(*BatchCheckResult_Response)(nil),
 		(*BatchCheckResult_Error)(nil),
 	}
+	file_teishi_v1_decision_proto_msgTypes[17].OneofWrappers = []any{
+		(*StreamCheckResponse_Response)(nil),
+		(*StreamCheckResponse_Error)(nil),
+	}
+	file_teishi_v1_decision_proto_msgTypes[21].OneofWrappers = []any{
+		(*WatchDecisionsResponse_Changes)(nil),
+		(*WatchDecisionsResponse_Synced)(nil),
+		(*WatchDecisionsResponse_Heartbeat)(nil),
+		(*WatchDecisionsResponse_Restarted)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_teishi_v1_decision_proto_rawDesc), len(file_teishi_v1_decision_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   19,
+			NumEnums:      5,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

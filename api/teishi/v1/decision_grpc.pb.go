@@ -22,9 +22,11 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	DecisionService_Check_FullMethodName         = "/teishi.v1.DecisionService/Check"
-	DecisionService_BatchCheck_FullMethodName    = "/teishi.v1.DecisionService/BatchCheck"
-	DecisionService_ListDecisions_FullMethodName = "/teishi.v1.DecisionService/ListDecisions"
+	DecisionService_Check_FullMethodName          = "/teishi.v1.DecisionService/Check"
+	DecisionService_BatchCheck_FullMethodName     = "/teishi.v1.DecisionService/BatchCheck"
+	DecisionService_StreamCheck_FullMethodName    = "/teishi.v1.DecisionService/StreamCheck"
+	DecisionService_ListDecisions_FullMethodName  = "/teishi.v1.DecisionService/ListDecisions"
+	DecisionService_WatchDecisions_FullMethodName = "/teishi.v1.DecisionService/WatchDecisions"
 )
 
 // DecisionServiceClient is the client API for DecisionService service.
@@ -38,8 +40,15 @@ type DecisionServiceClient interface {
 	Check(ctx context.Context, in *CheckRequest, opts ...grpc.CallOption) (*CheckResponse, error)
 	// BatchCheck answers up to 1,000 questions at one instant and one revision. A malformed question fails alone.
 	BatchCheck(ctx context.Context, in *BatchCheckRequest, opts ...grpc.CallOption) (*BatchCheckResponse, error)
+	// StreamCheck answers questions as they come, each as Check would, in their order; whoever asks need not wait for an answer
+	// before the next question. A malformed question fails alone.
+	StreamCheck(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[StreamCheckRequest, StreamCheckResponse], error)
 	// ListDecisions answers for every registered organization, app or purpose where the question says `*`.
 	ListDecisions(ctx context.Context, in *ListDecisionsRequest, opts ...grpc.CallOption) (*ListDecisionsResponse, error)
+	// WatchDecisions answers up to 1,000 questions, says that it has, and from then on tells each change of an answer, whether an
+	// entry or the passing of time brings it. A caller who reads slowly is told what an answer is by then, not what it was in
+	// between. A stream does not last for ever: whoever asks goes on from the last `position` at any server.
+	WatchDecisions(ctx context.Context, in *WatchDecisionsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchDecisionsResponse], error)
 }
 
 type decisionServiceClient struct {
@@ -70,6 +79,19 @@ func (c *decisionServiceClient) BatchCheck(ctx context.Context, in *BatchCheckRe
 	return out, nil
 }
 
+func (c *decisionServiceClient) StreamCheck(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[StreamCheckRequest, StreamCheckResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &DecisionService_ServiceDesc.Streams[0], DecisionService_StreamCheck_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[StreamCheckRequest, StreamCheckResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type DecisionService_StreamCheckClient = grpc.BidiStreamingClient[StreamCheckRequest, StreamCheckResponse]
+
 func (c *decisionServiceClient) ListDecisions(ctx context.Context, in *ListDecisionsRequest, opts ...grpc.CallOption) (*ListDecisionsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListDecisionsResponse)
@@ -79,6 +101,25 @@ func (c *decisionServiceClient) ListDecisions(ctx context.Context, in *ListDecis
 	}
 	return out, nil
 }
+
+func (c *decisionServiceClient) WatchDecisions(ctx context.Context, in *WatchDecisionsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchDecisionsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &DecisionService_ServiceDesc.Streams[1], DecisionService_WatchDecisions_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchDecisionsRequest, WatchDecisionsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type DecisionService_WatchDecisionsClient = grpc.ServerStreamingClient[WatchDecisionsResponse]
 
 // DecisionServiceServer is the server API for DecisionService service.
 // All implementations must embed UnimplementedDecisionServiceServer
@@ -91,8 +132,15 @@ type DecisionServiceServer interface {
 	Check(context.Context, *CheckRequest) (*CheckResponse, error)
 	// BatchCheck answers up to 1,000 questions at one instant and one revision. A malformed question fails alone.
 	BatchCheck(context.Context, *BatchCheckRequest) (*BatchCheckResponse, error)
+	// StreamCheck answers questions as they come, each as Check would, in their order; whoever asks need not wait for an answer
+	// before the next question. A malformed question fails alone.
+	StreamCheck(grpc.BidiStreamingServer[StreamCheckRequest, StreamCheckResponse]) error
 	// ListDecisions answers for every registered organization, app or purpose where the question says `*`.
 	ListDecisions(context.Context, *ListDecisionsRequest) (*ListDecisionsResponse, error)
+	// WatchDecisions answers up to 1,000 questions, says that it has, and from then on tells each change of an answer, whether an
+	// entry or the passing of time brings it. A caller who reads slowly is told what an answer is by then, not what it was in
+	// between. A stream does not last for ever: whoever asks goes on from the last `position` at any server.
+	WatchDecisions(*WatchDecisionsRequest, grpc.ServerStreamingServer[WatchDecisionsResponse]) error
 	mustEmbedUnimplementedDecisionServiceServer()
 }
 
@@ -109,8 +157,14 @@ func (UnimplementedDecisionServiceServer) Check(context.Context, *CheckRequest) 
 func (UnimplementedDecisionServiceServer) BatchCheck(context.Context, *BatchCheckRequest) (*BatchCheckResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BatchCheck not implemented")
 }
+func (UnimplementedDecisionServiceServer) StreamCheck(grpc.BidiStreamingServer[StreamCheckRequest, StreamCheckResponse]) error {
+	return status.Error(codes.Unimplemented, "method StreamCheck not implemented")
+}
 func (UnimplementedDecisionServiceServer) ListDecisions(context.Context, *ListDecisionsRequest) (*ListDecisionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListDecisions not implemented")
+}
+func (UnimplementedDecisionServiceServer) WatchDecisions(*WatchDecisionsRequest, grpc.ServerStreamingServer[WatchDecisionsResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchDecisions not implemented")
 }
 func (UnimplementedDecisionServiceServer) mustEmbedUnimplementedDecisionServiceServer() {}
 func (UnimplementedDecisionServiceServer) testEmbeddedByValue()                         {}
@@ -169,6 +223,13 @@ func _DecisionService_BatchCheck_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DecisionService_StreamCheck_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(DecisionServiceServer).StreamCheck(&grpc.GenericServerStream[StreamCheckRequest, StreamCheckResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type DecisionService_StreamCheckServer = grpc.BidiStreamingServer[StreamCheckRequest, StreamCheckResponse]
+
 func _DecisionService_ListDecisions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListDecisionsRequest)
 	if err := dec(in); err != nil {
@@ -186,6 +247,17 @@ func _DecisionService_ListDecisions_Handler(srv interface{}, ctx context.Context
 	}
 	return interceptor(ctx, in, info, handler)
 }
+
+func _DecisionService_WatchDecisions_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchDecisionsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(DecisionServiceServer).WatchDecisions(m, &grpc.GenericServerStream[WatchDecisionsRequest, WatchDecisionsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type DecisionService_WatchDecisionsServer = grpc.ServerStreamingServer[WatchDecisionsResponse]
 
 // DecisionService_ServiceDesc is the grpc.ServiceDesc for DecisionService service.
 // It's only intended for direct use with grpc.RegisterService,
@@ -207,6 +279,18 @@ var DecisionService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _DecisionService_ListDecisions_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "StreamCheck",
+			Handler:       _DecisionService_StreamCheck_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "WatchDecisions",
+			Handler:       _DecisionService_WatchDecisions_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "teishi/v1/decision.proto",
 }

@@ -83,6 +83,8 @@ const (
 	ErrorReason_ERROR_REASON_DOMAIN_MISMATCH ErrorReason = 25
 	// FAILED_PRECONDITION: this server only follows the record, and what is asked needs the record itself. Ask an authority.
 	ErrorReason_ERROR_REASON_NO_RECORD ErrorReason = 26
+	// UNAVAILABLE: the caller of a stream has not read for so long that it is given up. Go on from the last position.
+	ErrorReason_ERROR_REASON_LAGGED ErrorReason = 27
 )
 
 // Enum value maps for ErrorReason.
@@ -115,6 +117,7 @@ var (
 		24: "ERROR_REASON_RECORD_DIVERGED",
 		25: "ERROR_REASON_DOMAIN_MISMATCH",
 		26: "ERROR_REASON_NO_RECORD",
+		27: "ERROR_REASON_LAGGED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                0,
@@ -144,6 +147,7 @@ var (
 		"ERROR_REASON_RECORD_DIVERGED":            24,
 		"ERROR_REASON_DOMAIN_MISMATCH":            25,
 		"ERROR_REASON_NO_RECORD":                  26,
+		"ERROR_REASON_LAGGED":                     27,
 	}
 )
 
@@ -178,7 +182,7 @@ var File_teishi_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_teishi_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1cteishi/v1/error_reason.proto\x12\tteishi.v1*\x93\a\n" +
+	"\x1cteishi/v1/error_reason.proto\x12\tteishi.v1*\xac\a\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12\x1e\n" +
@@ -207,7 +211,8 @@ const file_teishi_v1_error_reason_proto_rawDesc = "" +
 	"\x16ERROR_REASON_COMPACTED\x10\x17\x12 \n" +
 	"\x1cERROR_REASON_RECORD_DIVERGED\x10\x18\x12 \n" +
 	"\x1cERROR_REASON_DOMAIN_MISMATCH\x10\x19\x12\x1a\n" +
-	"\x16ERROR_REASON_NO_RECORD\x10\x1aB\x9b\x01\n" +
+	"\x16ERROR_REASON_NO_RECORD\x10\x1a\x12\x17\n" +
+	"\x13ERROR_REASON_LAGGED\x10\x1bB\x9b\x01\n" +
 	"\rcom.teishi.v1B\x10ErrorReasonProtoP\x01Z3github.com/teishi-dev/teishi/api/teishi/v1;teishiv1\xa2\x02\x03TXX\xaa\x02\tTeishi.V1\xca\x02\tTeishi\\V1\xe2\x02\x15Teishi\\V1\\GPBMetadata\xea\x02\n" +
 	"Teishi::V1b\x06proto3"
 

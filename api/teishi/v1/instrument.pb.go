@@ -26,6 +26,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// What a device does, that knows no purpose, with an app that is neither allowed nor denied for every purpose.
+type DeviceAction int32
+
+const (
+	// As DEVICE_ACTION_ALLOW.
+	DeviceAction_DEVICE_ACTION_UNSPECIFIED DeviceAction = 0
+	// Lets it be used: who uses it answers for the purpose.
+	DeviceAction_DEVICE_ACTION_ALLOW DeviceAction = 1
+	// Blocks it.
+	DeviceAction_DEVICE_ACTION_BLOCK DeviceAction = 2
+)
+
+// Enum value maps for DeviceAction.
+var (
+	DeviceAction_name = map[int32]string{
+		0: "DEVICE_ACTION_UNSPECIFIED",
+		1: "DEVICE_ACTION_ALLOW",
+		2: "DEVICE_ACTION_BLOCK",
+	}
+	DeviceAction_value = map[string]int32{
+		"DEVICE_ACTION_UNSPECIFIED": 0,
+		"DEVICE_ACTION_ALLOW":       1,
+		"DEVICE_ACTION_BLOCK":       2,
+	}
+)
+
+func (x DeviceAction) Enum() *DeviceAction {
+	p := new(DeviceAction)
+	*p = x
+	return p
+}
+
+func (x DeviceAction) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DeviceAction) Descriptor() protoreflect.EnumDescriptor {
+	return file_teishi_v1_instrument_proto_enumTypes[0].Descriptor()
+}
+
+func (DeviceAction) Type() protoreflect.EnumType {
+	return &file_teishi_v1_instrument_proto_enumTypes[0]
+}
+
+func (x DeviceAction) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DeviceAction.Descriptor instead.
+func (DeviceAction) EnumDescriptor() ([]byte, []int) {
+	return file_teishi_v1_instrument_proto_rawDescGZIP(), []int{0}
+}
+
 // The weight of a provision.
 type Force int32
 
@@ -63,11 +116,11 @@ func (x Force) String() string {
 }
 
 func (Force) Descriptor() protoreflect.EnumDescriptor {
-	return file_teishi_v1_instrument_proto_enumTypes[0].Descriptor()
+	return file_teishi_v1_instrument_proto_enumTypes[1].Descriptor()
 }
 
 func (Force) Type() protoreflect.EnumType {
-	return &file_teishi_v1_instrument_proto_enumTypes[0]
+	return &file_teishi_v1_instrument_proto_enumTypes[1]
 }
 
 func (x Force) Number() protoreflect.EnumNumber {
@@ -76,7 +129,7 @@ func (x Force) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Force.Descriptor instead.
 func (Force) EnumDescriptor() ([]byte, []int) {
-	return file_teishi_v1_instrument_proto_rawDescGZIP(), []int{0}
+	return file_teishi_v1_instrument_proto_rawDescGZIP(), []int{1}
 }
 
 // Where a release comes from.
@@ -120,11 +173,11 @@ func (x ReleaseKind) String() string {
 }
 
 func (ReleaseKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_teishi_v1_instrument_proto_enumTypes[1].Descriptor()
+	return file_teishi_v1_instrument_proto_enumTypes[2].Descriptor()
 }
 
 func (ReleaseKind) Type() protoreflect.EnumType {
-	return &file_teishi_v1_instrument_proto_enumTypes[1]
+	return &file_teishi_v1_instrument_proto_enumTypes[2]
 }
 
 func (x ReleaseKind) Number() protoreflect.EnumNumber {
@@ -133,7 +186,7 @@ func (x ReleaseKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ReleaseKind.Descriptor instead.
 func (ReleaseKind) EnumDescriptor() ([]byte, []int) {
-	return file_teishi_v1_instrument_proto_rawDescGZIP(), []int{1}
+	return file_teishi_v1_instrument_proto_rawDescGZIP(), []int{2}
 }
 
 // What happens when the last open concern of a directive is resolved.
@@ -173,11 +226,11 @@ func (x LiftMode) String() string {
 }
 
 func (LiftMode) Descriptor() protoreflect.EnumDescriptor {
-	return file_teishi_v1_instrument_proto_enumTypes[2].Descriptor()
+	return file_teishi_v1_instrument_proto_enumTypes[3].Descriptor()
 }
 
 func (LiftMode) Type() protoreflect.EnumType {
-	return &file_teishi_v1_instrument_proto_enumTypes[2]
+	return &file_teishi_v1_instrument_proto_enumTypes[3]
 }
 
 func (x LiftMode) Number() protoreflect.EnumNumber {
@@ -186,7 +239,7 @@ func (x LiftMode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use LiftMode.Descriptor instead.
 func (LiftMode) EnumDescriptor() ([]byte, []int) {
-	return file_teishi_v1_instrument_proto_rawDescGZIP(), []int{2}
+	return file_teishi_v1_instrument_proto_rawDescGZIP(), []int{3}
 }
 
 // Who may grant an exemption.
@@ -226,11 +279,11 @@ func (x Approver) String() string {
 }
 
 func (Approver) Descriptor() protoreflect.EnumDescriptor {
-	return file_teishi_v1_instrument_proto_enumTypes[3].Descriptor()
+	return file_teishi_v1_instrument_proto_enumTypes[4].Descriptor()
 }
 
 func (Approver) Type() protoreflect.EnumType {
-	return &file_teishi_v1_instrument_proto_enumTypes[3]
+	return &file_teishi_v1_instrument_proto_enumTypes[4]
 }
 
 func (x Approver) Number() protoreflect.EnumNumber {
@@ -239,7 +292,7 @@ func (x Approver) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Approver.Descriptor instead.
 func (Approver) EnumDescriptor() ([]byte, []int) {
-	return file_teishi_v1_instrument_proto_rawDescGZIP(), []int{3}
+	return file_teishi_v1_instrument_proto_rawDescGZIP(), []int{4}
 }
 
 // Whether a concern stands.
@@ -279,11 +332,11 @@ func (x ConcernState_State) String() string {
 }
 
 func (ConcernState_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_teishi_v1_instrument_proto_enumTypes[4].Descriptor()
+	return file_teishi_v1_instrument_proto_enumTypes[5].Descriptor()
 }
 
 func (ConcernState_State) Type() protoreflect.EnumType {
-	return &file_teishi_v1_instrument_proto_enumTypes[4]
+	return &file_teishi_v1_instrument_proto_enumTypes[5]
 }
 
 func (x ConcernState_State) Number() protoreflect.EnumNumber {
@@ -1996,7 +2049,11 @@ const file_teishi_v1_instrument_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01(\x80@R\x04text\x12+\n" +
 	"\asources\x18\x05 \x03(\v2\x11.teishi.v1.SourceR\asources\x12R\n" +
 	"\x04time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\"\xbaH\x1f\xb2\x01\x1c\"\r\b\xff\x82\xd1\xff\xaf\a\x10\xff\x93\xeb\xdc\x032\v\b\x80\x92\xb8Ø\xfe\xff\xff\xff\x01R\x04time\x12\x1a\n" +
-	"\brevision\x18\a \x01(\x03R\brevision*E\n" +
+	"\brevision\x18\a \x01(\x03R\brevision*_\n" +
+	"\fDeviceAction\x12\x1d\n" +
+	"\x19DEVICE_ACTION_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13DEVICE_ACTION_ALLOW\x10\x01\x12\x17\n" +
+	"\x13DEVICE_ACTION_BLOCK\x10\x02*E\n" +
 	"\x05Force\x12\x15\n" +
 	"\x11FORCE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rFORCE_BINDING\x10\x01\x12\x12\n" +
@@ -2029,75 +2086,76 @@ func file_teishi_v1_instrument_proto_rawDescGZIP() []byte {
 	return file_teishi_v1_instrument_proto_rawDescData
 }
 
-var file_teishi_v1_instrument_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_teishi_v1_instrument_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
 var file_teishi_v1_instrument_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_teishi_v1_instrument_proto_goTypes = []any{
-	(Force)(0),                    // 0: teishi.v1.Force
-	(ReleaseKind)(0),              // 1: teishi.v1.ReleaseKind
-	(LiftMode)(0),                 // 2: teishi.v1.LiftMode
-	(Approver)(0),                 // 3: teishi.v1.Approver
-	(ConcernState_State)(0),       // 4: teishi.v1.ConcernState.State
-	(*Selector)(nil),              // 5: teishi.v1.Selector
-	(*OrganizationSelector)(nil),  // 6: teishi.v1.OrganizationSelector
-	(*TargetSelector)(nil),        // 7: teishi.v1.TargetSelector
-	(*Target)(nil),                // 8: teishi.v1.Target
-	(*PurposeSelector)(nil),       // 9: teishi.v1.PurposeSelector
-	(*Condition)(nil),             // 10: teishi.v1.Condition
-	(*Directive)(nil),             // 11: teishi.v1.Directive
-	(*Source)(nil),                // 12: teishi.v1.Source
-	(*Provision)(nil),             // 13: teishi.v1.Provision
-	(*Alternative)(nil),           // 14: teishi.v1.Alternative
-	(*Release)(nil),               // 15: teishi.v1.Release
-	(*Obligation)(nil),            // 16: teishi.v1.Obligation
-	(*Concern)(nil),               // 17: teishi.v1.Concern
-	(*ExemptionRules)(nil),        // 18: teishi.v1.ExemptionRules
-	(*Ground)(nil),                // 19: teishi.v1.Ground
-	(*Withdrawal)(nil),            // 20: teishi.v1.Withdrawal
-	(*AdoptedFrom)(nil),           // 21: teishi.v1.AdoptedFrom
-	(*ConcernState)(nil),          // 22: teishi.v1.ConcernState
-	(*Statement)(nil),             // 23: teishi.v1.Statement
-	nil,                           // 24: teishi.v1.Directive.TitleEntry
-	nil,                           // 25: teishi.v1.Provision.MessageEntry
-	(*timestamppb.Timestamp)(nil), // 26: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 27: google.protobuf.Duration
+	(DeviceAction)(0),             // 0: teishi.v1.DeviceAction
+	(Force)(0),                    // 1: teishi.v1.Force
+	(ReleaseKind)(0),              // 2: teishi.v1.ReleaseKind
+	(LiftMode)(0),                 // 3: teishi.v1.LiftMode
+	(Approver)(0),                 // 4: teishi.v1.Approver
+	(ConcernState_State)(0),       // 5: teishi.v1.ConcernState.State
+	(*Selector)(nil),              // 6: teishi.v1.Selector
+	(*OrganizationSelector)(nil),  // 7: teishi.v1.OrganizationSelector
+	(*TargetSelector)(nil),        // 8: teishi.v1.TargetSelector
+	(*Target)(nil),                // 9: teishi.v1.Target
+	(*PurposeSelector)(nil),       // 10: teishi.v1.PurposeSelector
+	(*Condition)(nil),             // 11: teishi.v1.Condition
+	(*Directive)(nil),             // 12: teishi.v1.Directive
+	(*Source)(nil),                // 13: teishi.v1.Source
+	(*Provision)(nil),             // 14: teishi.v1.Provision
+	(*Alternative)(nil),           // 15: teishi.v1.Alternative
+	(*Release)(nil),               // 16: teishi.v1.Release
+	(*Obligation)(nil),            // 17: teishi.v1.Obligation
+	(*Concern)(nil),               // 18: teishi.v1.Concern
+	(*ExemptionRules)(nil),        // 19: teishi.v1.ExemptionRules
+	(*Ground)(nil),                // 20: teishi.v1.Ground
+	(*Withdrawal)(nil),            // 21: teishi.v1.Withdrawal
+	(*AdoptedFrom)(nil),           // 22: teishi.v1.AdoptedFrom
+	(*ConcernState)(nil),          // 23: teishi.v1.ConcernState
+	(*Statement)(nil),             // 24: teishi.v1.Statement
+	nil,                           // 25: teishi.v1.Directive.TitleEntry
+	nil,                           // 26: teishi.v1.Provision.MessageEntry
+	(*timestamppb.Timestamp)(nil), // 27: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 28: google.protobuf.Duration
 }
 var file_teishi_v1_instrument_proto_depIdxs = []int32{
-	6,  // 0: teishi.v1.Selector.organizations:type_name -> teishi.v1.OrganizationSelector
-	7,  // 1: teishi.v1.Selector.targets:type_name -> teishi.v1.TargetSelector
-	9,  // 2: teishi.v1.Selector.purposes:type_name -> teishi.v1.PurposeSelector
-	10, // 3: teishi.v1.Selector.conditions:type_name -> teishi.v1.Condition
-	26, // 4: teishi.v1.Selector.effective_time:type_name -> google.protobuf.Timestamp
-	26, // 5: teishi.v1.Selector.expire_time:type_name -> google.protobuf.Timestamp
-	8,  // 6: teishi.v1.TargetSelector.in:type_name -> teishi.v1.Target
-	8,  // 7: teishi.v1.TargetSelector.out:type_name -> teishi.v1.Target
-	24, // 8: teishi.v1.Directive.title:type_name -> teishi.v1.Directive.TitleEntry
-	12, // 9: teishi.v1.Directive.sources:type_name -> teishi.v1.Source
-	13, // 10: teishi.v1.Directive.provisions:type_name -> teishi.v1.Provision
-	15, // 11: teishi.v1.Directive.carve_outs:type_name -> teishi.v1.Release
-	2,  // 12: teishi.v1.Directive.lift_mode:type_name -> teishi.v1.LiftMode
-	26, // 13: teishi.v1.Directive.effective_time:type_name -> google.protobuf.Timestamp
-	26, // 14: teishi.v1.Directive.expire_time:type_name -> google.protobuf.Timestamp
-	17, // 15: teishi.v1.Directive.concerns:type_name -> teishi.v1.Concern
-	18, // 16: teishi.v1.Directive.exemption_rules:type_name -> teishi.v1.ExemptionRules
-	20, // 17: teishi.v1.Directive.withdrawn:type_name -> teishi.v1.Withdrawal
-	21, // 18: teishi.v1.Directive.adopted_from:type_name -> teishi.v1.AdoptedFrom
-	5,  // 19: teishi.v1.Provision.selector:type_name -> teishi.v1.Selector
-	0,  // 20: teishi.v1.Provision.force:type_name -> teishi.v1.Force
-	25, // 21: teishi.v1.Provision.message:type_name -> teishi.v1.Provision.MessageEntry
-	14, // 22: teishi.v1.Provision.alternatives:type_name -> teishi.v1.Alternative
-	1,  // 23: teishi.v1.Release.kind:type_name -> teishi.v1.ReleaseKind
-	5,  // 24: teishi.v1.Release.selector:type_name -> teishi.v1.Selector
-	16, // 25: teishi.v1.Release.obligations:type_name -> teishi.v1.Obligation
-	26, // 26: teishi.v1.Release.end_time:type_name -> google.protobuf.Timestamp
-	19, // 27: teishi.v1.ExemptionRules.grounds:type_name -> teishi.v1.Ground
-	3,  // 28: teishi.v1.ExemptionRules.approver:type_name -> teishi.v1.Approver
-	27, // 29: teishi.v1.ExemptionRules.longest_duration:type_name -> google.protobuf.Duration
-	16, // 30: teishi.v1.ExemptionRules.obligations:type_name -> teishi.v1.Obligation
-	26, // 31: teishi.v1.Withdrawal.time:type_name -> google.protobuf.Timestamp
-	4,  // 32: teishi.v1.ConcernState.state:type_name -> teishi.v1.ConcernState.State
-	26, // 33: teishi.v1.ConcernState.time:type_name -> google.protobuf.Timestamp
-	12, // 34: teishi.v1.Statement.sources:type_name -> teishi.v1.Source
-	26, // 35: teishi.v1.Statement.time:type_name -> google.protobuf.Timestamp
+	7,  // 0: teishi.v1.Selector.organizations:type_name -> teishi.v1.OrganizationSelector
+	8,  // 1: teishi.v1.Selector.targets:type_name -> teishi.v1.TargetSelector
+	10, // 2: teishi.v1.Selector.purposes:type_name -> teishi.v1.PurposeSelector
+	11, // 3: teishi.v1.Selector.conditions:type_name -> teishi.v1.Condition
+	27, // 4: teishi.v1.Selector.effective_time:type_name -> google.protobuf.Timestamp
+	27, // 5: teishi.v1.Selector.expire_time:type_name -> google.protobuf.Timestamp
+	9,  // 6: teishi.v1.TargetSelector.in:type_name -> teishi.v1.Target
+	9,  // 7: teishi.v1.TargetSelector.out:type_name -> teishi.v1.Target
+	25, // 8: teishi.v1.Directive.title:type_name -> teishi.v1.Directive.TitleEntry
+	13, // 9: teishi.v1.Directive.sources:type_name -> teishi.v1.Source
+	14, // 10: teishi.v1.Directive.provisions:type_name -> teishi.v1.Provision
+	16, // 11: teishi.v1.Directive.carve_outs:type_name -> teishi.v1.Release
+	3,  // 12: teishi.v1.Directive.lift_mode:type_name -> teishi.v1.LiftMode
+	27, // 13: teishi.v1.Directive.effective_time:type_name -> google.protobuf.Timestamp
+	27, // 14: teishi.v1.Directive.expire_time:type_name -> google.protobuf.Timestamp
+	18, // 15: teishi.v1.Directive.concerns:type_name -> teishi.v1.Concern
+	19, // 16: teishi.v1.Directive.exemption_rules:type_name -> teishi.v1.ExemptionRules
+	21, // 17: teishi.v1.Directive.withdrawn:type_name -> teishi.v1.Withdrawal
+	22, // 18: teishi.v1.Directive.adopted_from:type_name -> teishi.v1.AdoptedFrom
+	6,  // 19: teishi.v1.Provision.selector:type_name -> teishi.v1.Selector
+	1,  // 20: teishi.v1.Provision.force:type_name -> teishi.v1.Force
+	26, // 21: teishi.v1.Provision.message:type_name -> teishi.v1.Provision.MessageEntry
+	15, // 22: teishi.v1.Provision.alternatives:type_name -> teishi.v1.Alternative
+	2,  // 23: teishi.v1.Release.kind:type_name -> teishi.v1.ReleaseKind
+	6,  // 24: teishi.v1.Release.selector:type_name -> teishi.v1.Selector
+	17, // 25: teishi.v1.Release.obligations:type_name -> teishi.v1.Obligation
+	27, // 26: teishi.v1.Release.end_time:type_name -> google.protobuf.Timestamp
+	20, // 27: teishi.v1.ExemptionRules.grounds:type_name -> teishi.v1.Ground
+	4,  // 28: teishi.v1.ExemptionRules.approver:type_name -> teishi.v1.Approver
+	28, // 29: teishi.v1.ExemptionRules.longest_duration:type_name -> google.protobuf.Duration
+	17, // 30: teishi.v1.ExemptionRules.obligations:type_name -> teishi.v1.Obligation
+	27, // 31: teishi.v1.Withdrawal.time:type_name -> google.protobuf.Timestamp
+	5,  // 32: teishi.v1.ConcernState.state:type_name -> teishi.v1.ConcernState.State
+	27, // 33: teishi.v1.ConcernState.time:type_name -> google.protobuf.Timestamp
+	13, // 34: teishi.v1.Statement.sources:type_name -> teishi.v1.Source
+	27, // 35: teishi.v1.Statement.time:type_name -> google.protobuf.Timestamp
 	36, // [36:36] is the sub-list for method output_type
 	36, // [36:36] is the sub-list for method input_type
 	36, // [36:36] is the sub-list for extension type_name
@@ -2115,7 +2173,7 @@ func file_teishi_v1_instrument_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_teishi_v1_instrument_proto_rawDesc), len(file_teishi_v1_instrument_proto_rawDesc)),
-			NumEnums:      5,
+			NumEnums:      6,
 			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
