@@ -58,7 +58,7 @@ func (r *Replica) await(ctx context.Context, d Demand) (*state, error) {
 			return nil, notReached(s, d)
 		}
 		select {
-		case <-s.changed:
+		case <-s.sequel.there:
 		case <-assist.C:
 			aides.Go(func() { r.assist(ctx, d) })
 			assist.Reset(absentFor)
@@ -87,7 +87,7 @@ func (r *Replica) Err() error { return r.state.Load().frozen }
 
 // Changed returns a channel that is closed when another entry is applied, or when the replica freezes. Take it before
 // looking, so that nothing slips between.
-func (r *Replica) Changed() <-chan struct{} { return r.state.Load().changed }
+func (r *Replica) Changed() <-chan struct{} { return r.state.Load().sequel.there }
 
 // WaitReady waits until there is policy and a proof that it is FRESH. It returns what froze the replica instead.
 func (r *Replica) WaitReady(ctx context.Context) error {
@@ -99,7 +99,7 @@ func (r *Replica) WaitReady(ctx context.Context) error {
 		select {
 		case <-r.fresh:
 			return nil
-		case <-s.changed:
+		case <-s.sequel.there:
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
 		}
@@ -125,7 +125,7 @@ func (r *Replica) WaitServing(ctx context.Context) error {
 			return nil
 		case <-unproven:
 			return nil
-		case <-s.changed:
+		case <-s.sequel.there:
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
 		}

@@ -15,6 +15,8 @@ type fold struct {
 	position Position
 	time     policy.Instant // of the entry at the position
 	hash     Hash           // of the state, if it was restored from a checkpoint; else zero
+	previous Position       // what the entry at the position follows; zero if it was restored
+	changes  []policy.Change
 }
 
 // born returns the fold before the first entry.
@@ -35,5 +37,5 @@ func (f fold) next(e *Entry) (fold, error) {
 	if err != nil {
 		return f, fmt.Errorf("apply entry %d: %w", e.Revision, err)
 	}
-	return fold{domain: f.domain, snapshot: snapshot, position: e.Position(), time: e.Time}, nil
+	return fold{domain: f.domain, snapshot: snapshot, position: e.Position(), time: e.Time, previous: f.position, changes: changes}, nil
 }

@@ -38,7 +38,7 @@ func (a *Authority) KeepCheckpoints(ctx context.Context) {
 			k.keep(ctx, s)
 		}
 		select {
-		case <-s.changed:
+		case <-s.sequel.there:
 		case <-newer:
 		case <-ctx.Done():
 		}

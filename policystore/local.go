@@ -92,7 +92,7 @@ func (r *Replica) keepLocal(ctx context.Context, kept Position) {
 		k.keep(s, false)
 		var first <-chan struct{} // closed when there is anything to keep
 		if s.snapshot == nil {
-			first = s.changed
+			first = s.sequel.there
 		}
 		select {
 		case <-looks.C:

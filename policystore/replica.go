@@ -97,8 +97,8 @@ func NewReplica(c ReplicaConfig) *Replica {
 	if r.proofs.skew == 0 {
 		r.proofs.skew = defaultClockSkew
 	}
-	r.current = state{fold: born(c.Domain), changed: make(chan struct{}), source: r.origins[0].Name}
-	r.state.Store(&state{changed: r.current.changed, source: r.current.source})
+	r.current = state{fold: born(c.Domain), sequel: newSequel(), source: r.origins[0].Name}
+	r.state.Store(&state{sequel: r.current.sequel, source: r.current.source})
 	return r
 }
 
@@ -245,9 +245,9 @@ func (r *Replica) publish(p *proof, now moment) {
 		return // nothing is not policy
 	}
 	if before.position != next.position || (before.frozen == nil) != (next.frozen == nil) {
-		r.current.changed = make(chan struct{})
-		next.changed = r.current.changed
-		defer close(before.changed)
+		r.current.sequel = newSequel()
+		next.sequel = r.current.sequel
+		defer before.sequel.is(&next)
 	}
 	r.state.Store(&next)
 	if !r.proven && freshness(next.proof.age(now)) == Fresh {
@@ -268,10 +268,10 @@ func (r *Replica) freeze(err error) {
 	r.current.frozen = frozen
 	before := r.state.Load()
 	next := *before
-	next.frozen, next.changed = frozen, make(chan struct{})
-	r.current.changed = next.changed
+	next.frozen, next.sequel = frozen, newSequel()
+	r.current.sequel = next.sequel
 	r.state.Store(&next)
-	close(before.changed)
+	before.sequel.is(&next)
 }
 
 func later(a, b Position) Position {

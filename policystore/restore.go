@@ -42,7 +42,7 @@ func (c *Checkpoint) restore(domain string) (fold, error) {
 	if err != nil {
 		return fold{}, fmt.Errorf("checkpoint at %d: %w", c.Position.Revision, err)
 	}
-	return fold{domain, snapshot, c.Position, c.Time, c.StateHash}, nil
+	return fold{domain: domain, snapshot: snapshot, position: c.Position, time: c.Time, hash: c.StateHash}, nil
 }
 
 // damaged reports whether an error is of what was read, rather than of reading it.

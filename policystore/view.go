@@ -108,7 +108,20 @@ type state struct {
 	payload int64         // bytes of payload applied since the replica began
 	source  string        // the name of the origin that brought the last news
 	frozen  error         // why no origin is believed, or nil
-	changed chan struct{} // closed when another entry is applied, and when it froze
+	sequel  *sequel       // what is served once another entry is applied, or when it froze
+}
+
+// sequel leads from the states at one position, which differ in what proves them, to the one that is served after them.
+type sequel struct {
+	there chan struct{} // closed when next is set
+	next  *state
+}
+
+func newSequel() *sequel { return &sequel{there: make(chan struct{})} }
+
+func (q *sequel) is(next *state) {
+	q.next = next
+	close(q.there)
 }
 
 // view returns what is served, which permits nothing any longer once it is older than spent.
