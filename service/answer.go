@@ -21,7 +21,8 @@ const maxTexts = 1 << 20
 
 // answer is the memory of one CheckResponse, so that most of them are one allocation.
 type answer struct {
-	room       int // bytes of texts that it may yet carry
+	room       int            // bytes of texts that it may yet carry
+	edge       policy.Instant // the first instant after the one that is decided for at which it may be another, doubts included
 	response   teishiv1.CheckResponse
 	freshness  teishiv1.Freshness
 	age        durationpb.Duration
@@ -38,9 +39,11 @@ func (a *answer) fill(v *policystore.View, q policy.Query, t *terms) {
 	q.At = t.at
 	resolved := v.Resolve(q)
 	decision := decide(v, &resolved, t)
+	a.edge = decision.ValidUntil
 	var doubted *doubted
 	if len(t.instead) > 0 {
 		doubted = doubt(&decision, v, q, t)
+		a.edge = min(a.edge, doubted.edge)
 	}
 	r := &a.response
 	r.Outcome, r.Reason = outcomes[decision.Outcome], teishiv1.Reason(decision.Reason)

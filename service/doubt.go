@@ -12,15 +12,19 @@ import (
 type doubted struct {
 	obligations []*teishiv1.Obligation // of the answers that are ALLOWED
 	permitted   [][]string             // by each answer that is INDETERMINATE
+	edge        policy.Instant         // the first at which one of the answers may be another
 }
 
 // doubt makes the decision the strictest of those at all times that it may be.
 func doubt(d *policy.Decision, v *policystore.View, q policy.Query, t *terms) *doubted {
-	all := &doubted{}
+	all := &doubted{edge: policy.Forever}
 	for _, at := range t.instead {
 		q.At = at
 		resolved := v.Resolve(q)
 		other := decide(v, &resolved, t)
+		if other.ValidUntil.Finite() {
+			all.edge = min(all.edge, other.ValidUntil-at+t.at)
+		}
 		all.obligations = append(all.obligations, obligations(other.Obligations())...)
 		if other.Outcome == policy.Indeterminate {
 			all.permitted = append(all.permitted, other.PermittedPurposes())

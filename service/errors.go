@@ -106,6 +106,11 @@ var table = []row{
 			"applied_epoch", strconv.FormatInt(e.Applied.Epoch, 10), "known_epoch", strconv.FormatInt(e.Head.Epoch, 10))
 	}),
 	is(policystore.ErrTooStale, unavailable(teishiv1.ErrorReason_ERROR_REASON_TOO_STALE, "the policy at hand may be older than max_staleness")),
+	as(func(e *endedError) fault {
+		f := unavailable(e.reason(), e.Error())
+		f.metadata, f.retry = placeData(e.place.GetEpoch(), e.place.GetRevision()), e.retry
+		return f
+	}),
 	is(errDraining, fault{code: codes.Unavailable, reason: teishiv1.ErrorReason_ERROR_REASON_DRAINING,
 		problem: "the server is shutting down: ask another"}),
 	as(func(e *policystore.TroubleError) fault {
@@ -120,12 +125,21 @@ var table = []row{
 	is(policystore.ErrFrozen, noStore),
 	is(policystore.ErrClosed, noStore),
 
+	as(func(e *compactedError) fault {
+		return fault{code: codes.OutOfRange, reason: teishiv1.ErrorReason_ERROR_REASON_COMPACTED, problem: e.Error(),
+			metadata: placeData(e.now.Epoch, int64(e.now.Revision))}
+	}),
 	is(policystore.ErrCompacted, fault{code: codes.OutOfRange, reason: teishiv1.ErrorReason_ERROR_REASON_COMPACTED,
 		problem: "that part of the past is no longer kept"}),
 
 	is(errSlowReader, fault{code: codes.DeadlineExceeded, problem: errSlowReader.Error(), retry: time.Second}),
 	is(context.DeadlineExceeded, fault{code: codes.DeadlineExceeded, problem: "the deadline passed"}),
 	is(context.Canceled, fault{code: codes.Canceled, problem: "the caller went away"}),
+}
+
+// placeData says where a caller can go on.
+func placeData(epoch, revision int64) map[string]string {
+	return map[string]string{"epoch": strconv.FormatInt(epoch, 10), "revision": strconv.FormatInt(revision, 10)}
 }
 
 // verifyRetry is after what time a caller may try again whose VerifyLog was refused: it takes minutes where the log is long.

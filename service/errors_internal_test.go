@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"buf.build/go/protovalidate"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -94,11 +95,13 @@ func TestTable(t *testing.T) {
 		{&policystore.NotReachedError{Wanted: 9, Applied: policystore.Position{Revision: 7}, Head: policystore.Position{Revision: 8}}, "Unavailable REVISION_NOT_REACHED applied_revision=7 known_revision=8 applied_epoch=0 known_epoch=0 retry 1s"},
 		{errFull, "ResourceExhausted MESSAGE_TOO_LARGE"},
 		{policystore.ErrTooStale, "Unavailable TOO_STALE retry 1s"},
+		{&endedError{cause: errLagged, place: &teishiv1.WatchPosition{Epoch: 1, Revision: 8}, retry: time.Second}, "Unavailable LAGGED revision=8 retry 1s"},
 		{errDraining, "Unavailable DRAINING"},
 		{fmt.Errorf("%w: %w", policystore.ErrUnavailable, policystore.ErrUnsigned), "Unavailable STORE_UNAVAILABLE retry 1s"},
 		{fmt.Errorf("%w: %w", policystore.ErrUnavailable, context.Canceled), "Unavailable STORE_UNAVAILABLE retry 1s"},
 		{policystore.ErrFrozen, "Unavailable STORE_UNAVAILABLE retry 1s"},
 		{policystore.ErrClosed, "Unavailable STORE_UNAVAILABLE retry 1s"},
+		{&compactedError{policystore.Position{Epoch: 2, Revision: 9}}, "OutOfRange COMPACTED revision=9"},
 		{policystore.ErrCompacted, "OutOfRange COMPACTED"},
 		{errSlowReader, "DeadlineExceeded retry 1s"},
 		{context.DeadlineExceeded, "DeadlineExceeded"},

@@ -52,6 +52,7 @@ type Server struct {
 	clock       func() (now time.Time, instead []time.Time)
 
 	grpc      *grpc.Server
+	watchers  *watchers
 	health    *health.Server
 	reporting sync.Mutex // guards draining, and the order of what is reported
 	draining  bool
@@ -85,6 +86,7 @@ func New(c Config) *Server {
 	if s.clock == nil {
 		s.clock = (&policystore.Clock{}).Now
 	}
+	s.watchers = newWatchers(c.Replica, s.moment)
 	s.chain = s.chained(s.concluded, recovered)
 	s.checks = []check{withinLimit, known, s.rules.valid}
 	s.grpc = grpc.NewServer(append(Transport(), grpc.ForceServerCodecV2(newCodec()), grpc.UnaryInterceptor(s.unary),
@@ -96,12 +98,12 @@ func New(c Config) *Server {
 // Limits of a connection. What a message may measure is said method by method in methods.go, up to maxMessage.
 const (
 	maxMessage    = 4 << 20
-	maxHeaders    = 16 << 10         // bytes, of a call
-	maxStreams    = 1000             // at a time, of a connection
-	maxAge        = 30 * time.Minute // about: grpc-go spreads it by a tenth, so that callers do not all come back at once
-	maxAgeGrace   = time.Minute
-	minPing       = 10 * time.Second // between two pings of a caller
-	ownPing       = time.Minute      // of silence, before we ask whether the caller is still there
+	maxHeaders    = 16 << 10                             // bytes, of a call
+	maxStreams    = 1000                                 // at a time, of a connection
+	maxAge        = 30 * time.Minute                     // about: grpc-go spreads it by a tenth, so that callers do not all come back at once
+	maxAgeGrace   = watchFor + watchSpread + time.Minute // what is under way by then ends of itself before
+	minPing       = 10 * time.Second                     // between two pings of a caller
+	ownPing       = time.Minute                          // of silence, before we ask whether the caller is still there
 	handshakeTime = 20 * time.Second
 	workers       = 32 // goroutines that answer one call after the other: their stacks have grown already
 )
@@ -172,6 +174,7 @@ func (s *Server) Serve(l net.Listener) error {
 			s.report(grpc_health_v1.HealthCheckResponse_SERVING)
 		}
 	})
+	watching.Go(func() { s.watchers.run(ctx) })
 	defer watching.Wait()
 	defer cancel()
 	if err := s.grpc.Serve(l); err != nil {

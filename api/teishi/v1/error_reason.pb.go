@@ -85,6 +85,8 @@ const (
 	ErrorReason_ERROR_REASON_NO_RECORD ErrorReason = 26
 	// UNAVAILABLE: the caller of a stream has not read for so long that it is given up. Go on from the last position.
 	ErrorReason_ERROR_REASON_LAGGED ErrorReason = 27
+	// UNAVAILABLE: a stream has lasted long enough. Go on from the last position, at any server.
+	ErrorReason_ERROR_REASON_STREAM_ENDED ErrorReason = 28
 )
 
 // Enum value maps for ErrorReason.
@@ -118,6 +120,7 @@ var (
 		25: "ERROR_REASON_DOMAIN_MISMATCH",
 		26: "ERROR_REASON_NO_RECORD",
 		27: "ERROR_REASON_LAGGED",
+		28: "ERROR_REASON_STREAM_ENDED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                0,
@@ -148,6 +151,7 @@ var (
 		"ERROR_REASON_DOMAIN_MISMATCH":            25,
 		"ERROR_REASON_NO_RECORD":                  26,
 		"ERROR_REASON_LAGGED":                     27,
+		"ERROR_REASON_STREAM_ENDED":               28,
 	}
 )
 
@@ -182,7 +186,7 @@ var File_teishi_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_teishi_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1cteishi/v1/error_reason.proto\x12\tteishi.v1*\xac\a\n" +
+	"\x1cteishi/v1/error_reason.proto\x12\tteishi.v1*\xcb\a\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12\x1e\n" +
@@ -212,7 +216,8 @@ const file_teishi_v1_error_reason_proto_rawDesc = "" +
 	"\x1cERROR_REASON_RECORD_DIVERGED\x10\x18\x12 \n" +
 	"\x1cERROR_REASON_DOMAIN_MISMATCH\x10\x19\x12\x1a\n" +
 	"\x16ERROR_REASON_NO_RECORD\x10\x1a\x12\x17\n" +
-	"\x13ERROR_REASON_LAGGED\x10\x1bB\x9b\x01\n" +
+	"\x13ERROR_REASON_LAGGED\x10\x1b\x12\x1d\n" +
+	"\x19ERROR_REASON_STREAM_ENDED\x10\x1cB\x9b\x01\n" +
 	"\rcom.teishi.v1B\x10ErrorReasonProtoP\x01Z3github.com/teishi-dev/teishi/api/teishi/v1;teishiv1\xa2\x02\x03TXX\xaa\x02\tTeishi.V1\xca\x02\tTeishi\\V1\xe2\x02\x15Teishi\\V1\\GPBMetadata\xea\x02\n" +
 	"Teishi::V1b\x06proto3"
 

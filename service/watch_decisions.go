@@ -1,0 +1,240 @@
+package service
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
+	"github.com/teishi-dev/teishi/policy"
+	"github.com/teishi-dev/teishi/policystore"
+)
+
+// toldAtOnce bounds the bytes of one message of a watch, but for its first answer.
+const toldAtOnce = 256 << 10
+
+// WatchDecisions tells answers, and each that changes.
+func (d *decisionServer) WatchDecisions(req *teishiv1.WatchDecisionsRequest, stream teishiv1.DecisionService_WatchDecisionsServer) error {
+	subject := &decisions{stream: stream}
+	list, err := subject.ask(req.Selectors)
+	if err != nil {
+		return err
+	}
+	w := &watch{watchers: d.watchers, subject: subject, asked: list, language: req.Language}
+	if w.interval, err = heartbeatOf(req.HeartbeatInterval); err != nil {
+		return err
+	}
+	if w.selectors, err = selectorsDigest(req); err != nil {
+		return err
+	}
+	if err := placeable(req.Resume, w.selectors); err != nil {
+		return err
+	}
+	subject.anew = req.Resume == nil
+	return w.run(stream.Context(), req.Resume)
+}
+
+func heartbeatOf(m *durationpb.Duration) (time.Duration, error) {
+	if m == nil {
+		return defaultHeartbeat, nil
+	}
+	if d := m.AsDuration(); m.CheckValid() == nil && d >= leastHeartbeat && d <= mostHeartbeat {
+		return d, nil
+	}
+	return 0, &policy.InvalidError{Field: "heartbeat_interval", Problem: fmt.Sprintf("not %s to %s", leastHeartbeat, mostHeartbeat)}
+}
+
+// placeable refuses a place that cannot be gone on from.
+func placeable(p *teishiv1.WatchPosition, selectors uint64) error {
+	switch {
+	case p == nil:
+		return nil
+	case p.Revision <= 0:
+		return &policy.InvalidError{Field: "resume.revision", Problem: "must be stated"}
+	case p.Epoch < 0:
+		return negative("resume.epoch")
+	case p.Selectors != 0 && p.Selectors != selectors:
+		return &policy.InvalidError{Field: "resume.selectors", Problem: "it is a place of other selectors, or another language: begin anew"}
+	}
+	return nil
+}
+
+// selectorsDigest tells what is asked, and in which language, from anything else; never 0.
+func selectorsDigest(req *teishiv1.WatchDecisionsRequest) (uint64, error) {
+	bare, err := without(req, "resume", "heartbeat_interval")
+	if err != nil {
+		return 0, err
+	}
+	sum := sha256.Sum256(bare)
+	return max(1, binary.BigEndian.Uint64(sum[:])), nil
+}
+
+// decisions is the subject of a watch of decisions.
+type decisions struct {
+	stream  teishiv1.DecisionService_WatchDecisionsServer
+	queries []*teishiv1.Query
+	fields  []field3
+	anew    bool // nothing was told yet: what is not registered is refused
+}
+
+// field3 says where in the request a question has its names from: selector, and organization, app and purpose in it.
+type field3 struct{ selector, organization, app, purpose int32 }
+
+// ask makes the questions of selectors.
+func (s *decisions) ask(selectors []*teishiv1.DecisionSelector) ([]asked, error) {
+	n, err := countQuestions(selectors)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]asked, 0, n)
+	s.queries, s.fields = make([]*teishiv1.Query, 0, n), make([]field3, 0, n)
+	for i, sel := range selectors {
+		purposes := sel.Purposes
+		if len(purposes) == 0 {
+			purposes = []string{""}
+		}
+		for j, organization := range sel.Organizations {
+			for k, app := range sel.Apps {
+				for l, purpose := range purposes {
+					at := field3{int32(i), int32(j), int32(k), int32(l)}
+					q, err := queryOf(organization, app, purpose, sel.Attributes)
+					if err != nil {
+						return nil, &placed{err, at.place}
+					}
+					list = append(list, asked{query: q})
+					s.queries = append(s.queries, &teishiv1.Query{Organization: organization, App: app, Purpose: purpose, Attributes: sel.Attributes})
+					s.fields = append(s.fields, at)
+				}
+			}
+		}
+	}
+	return list, nil
+}
+
+// countQuestions returns how many questions there are in the selectors.
+func countQuestions(selectors []*teishiv1.DecisionSelector) (int, error) {
+	total := 0
+	for i, sel := range selectors {
+		field := fmt.Sprintf("selectors[%d]", i)
+		switch {
+		case len(sel.Organizations) == 0:
+			return 0, &policy.InvalidError{Field: field + ".organizations", Problem: "must be stated"}
+		case len(sel.Apps) == 0:
+			return 0, &policy.InvalidError{Field: field + ".apps", Problem: "must be stated"}
+		}
+		n := len(sel.Organizations)
+		for _, factor := range [...]int{len(sel.Apps), max(1, len(sel.Purposes))} {
+			if n *= factor; n > maxQueries {
+				break
+			}
+		}
+		if total += n; total > maxQueries {
+			return 0, &policy.InvalidError{Field: field, Problem: fmt.Sprintf("with it there are more than %d questions: open another watch for the rest", maxQueries)}
+		}
+	}
+	if total == 0 {
+		return 0, &policy.InvalidError{Field: "selectors", Problem: "must be stated"}
+	}
+	return total, nil
+}
+
+// place returns where in the request the field of a question is.
+func (f field3) place(field string) string {
+	at := fmt.Sprintf("selectors[%d].", f.selector)
+	switch field {
+	case "organization":
+		return fmt.Sprintf("%sorganizations[%d]", at, f.organization)
+	case "app":
+		return fmt.Sprintf("%sapps[%d]", at, f.app)
+	case "purpose":
+		return fmt.Sprintf("%spurposes[%d]", at, f.purpose)
+	}
+	return at + field
+}
+
+func (s *decisions) answer(v *policystore.View, _ int, q policy.Query, t *terms) (proto.Message, uint64, policy.Instant) {
+	a := &answer{}
+	a.fill(v, q, t)
+	return &a.response, a.digest(), a.edge
+}
+
+// digest tells answers apart, but for what differs each time.
+func (a *answer) digest() uint64 {
+	r := &a.response
+	revision, epoch, decided, until, freshness := r.Revision, r.Epoch, r.DecisionTime, r.CacheUntilTime, r.Freshness
+	r.Revision, r.Epoch, r.DecisionTime, r.CacheUntilTime, r.Freshness = 0, 0, nil, nil, nil
+	d := digest(r)
+	r.Revision, r.Epoch, r.DecisionTime, r.CacheUntilTime, r.Freshness = revision, epoch, decided, until, freshness
+	return d
+}
+
+func (s *decisions) tell(ctx context.Context, list []change, place *teishiv1.WatchPosition) error {
+	if s.anew {
+		if err := s.registered(list); err != nil {
+			return err
+		}
+		s.anew = false
+	}
+	for len(list) > 0 {
+		n, size := 0, 0
+		m := &teishiv1.DecisionChanges{}
+		for ; n < len(list) && size < toldAtOnce; n++ {
+			one := &teishiv1.DecisionChange{Index: int32(list[n].index), Query: s.queries[list[n].index], Response: list[n].message.(*teishiv1.CheckResponse)}
+			m.Changes = append(m.Changes, one)
+			size += proto.Size(one)
+		}
+		list = list[n:]
+		resp := &teishiv1.WatchDecisionsResponse{Event: &teishiv1.WatchDecisionsResponse_Changes{Changes: m}}
+		if m.More = len(list) > 0; !m.More {
+			resp.Position = place
+		}
+		if err := s.send(ctx, resp); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// registered refuses questions about what there is not, when a watch begins: most are misspelt.
+func (s *decisions) registered(list []change) error {
+	for _, c := range list {
+		q := s.queries[c.index]
+		wrong := &policy.ReferenceError{}
+		switch c.message.(*teishiv1.CheckResponse).Reason {
+		case teishiv1.Reason_REASON_UNKNOWN_ORGANIZATION:
+			wrong.Field, wrong.Key = "organization", policy.Key{Kind: policy.KindOrganization, ID: q.Organization}
+		case teishiv1.Reason_REASON_UNKNOWN_APP:
+			wrong.Field, wrong.Key = "app", policy.Key{Kind: policy.KindApp, ID: q.App}
+		case teishiv1.Reason_REASON_UNKNOWN_PURPOSE:
+			wrong.Field, wrong.Key = "purpose", policy.Key{Kind: policy.KindPurpose, ID: q.Purpose}
+		default:
+			continue
+		}
+		return &placed{wrong, s.fields[c.index].place}
+	}
+	return nil
+}
+
+func (s *decisions) say(ctx context.Context, e event) error {
+	resp := &teishiv1.WatchDecisionsResponse{Position: e.place}
+	switch {
+	case e.synced != nil:
+		resp.Event = &teishiv1.WatchDecisionsResponse_Synced{Synced: e.synced}
+	case e.heartbeat != nil:
+		resp.Event = &teishiv1.WatchDecisionsResponse_Heartbeat{Heartbeat: e.heartbeat}
+	case e.restarted != nil:
+		resp.Event = &teishiv1.WatchDecisionsResponse_Restarted{Restarted: e.restarted}
+	}
+	return s.send(ctx, resp)
+}
+
+func (s *decisions) send(ctx context.Context, m *teishiv1.WatchDecisionsResponse) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, sendWithin, errLagged)
+	defer cancel()
+	return give(ctx, s.stream, m)
+}
