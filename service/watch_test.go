@@ -211,21 +211,22 @@ func TestWatchPlaces(t *testing.T) {
 		if m := ahead.next(); m.GetSynced() == nil || m.Position.Revision != first.Revision+1 {
 			t.Errorf("at a place that was waited for comes %v", m)
 		}
-		for name, c := range map[string]struct {
+		for _, c := range []struct {
+			name string
 			from *teishiv1.WatchPosition
 			want problem
 		}{
-			"the future":     {&teishiv1.WatchPosition{Revision: first.Revision + 2}, problem{codes.Unavailable, "REVISION_NOT_REACHED", ""}},
-			"a later epoch":  {&teishiv1.WatchPosition{Epoch: 2, Revision: 1}, problem{codes.Unavailable, "REVISION_NOT_REACHED", ""}},
-			"too far behind": {&teishiv1.WatchPosition{Revision: 1}, problem{codes.OutOfRange, "COMPACTED", ""}},
+			{"the future", &teishiv1.WatchPosition{Revision: first.Revision + 2}, problem{codes.Unavailable, "REVISION_NOT_REACHED", ""}},
+			{"a later epoch", &teishiv1.WatchPosition{Epoch: 2, Revision: 1}, problem{codes.Unavailable, "REVISION_NOT_REACHED", ""}},
+			{"too far behind", &teishiv1.WatchPosition{Revision: 1}, problem{codes.OutOfRange, "COMPACTED", ""}},
 		} {
-			if name == "too far behind" {
+			if c.name == "too far behind" {
 				for i := range 520 {
 					do(h, h.registry.PutOrganization, &teishiv1.PutOrganizationRequest{}, fmt.Sprintf(`organization { id: "o%d" } reason: "new"`, i))
 				}
 			}
 			_, err := h.opens(lineOfAll, c.from).stream.Recv()
-			c.want.check(t, name, err)
+			c.want.check(t, c.name, err)
 		}
 		_, err := policystore.Rewind(t.Context(), h.log, domain, nil, 0, "a test")
 		h.must(err)
@@ -343,6 +344,24 @@ func TestWatchClock(t *testing.T) {
 		}
 		if c := w.change(); c.Response.Outcome != denied {
 			t.Errorf("after it was set back comes %v", c.Response)
+		}
+	})
+}
+
+// While the clock is in doubt an answer changes when it does at any of the times that it may be.
+func TestWatchDoubted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := open(t, func(c *service.Config) {
+			c.Clock = func() (time.Time, []time.Time) { now := time.Now(); return now, []time.Time{now.Add(30 * time.Minute)} }
+		})
+		h.settle()
+		began := time.Now()
+		do(h, h.directives.IssueDirective, &teishiv1.IssueDirectiveRequest{}, fmt.Sprintf(`directive { id: "halt" authority: "jp"
+			provisions { id: "all" force: FORCE_BINDING selector { organizations { in: "jp" } targets { in { app: "line" } }
+			effective_time { %s } } } } reason: "halt"`, timestamppb.New(began.Add(30*time.Minute+10*time.Second))))
+		w := h.watches(lineOfAll)
+		if c := w.change(); c.Response.Outcome != denied || time.Since(began) != 10*time.Second {
+			t.Errorf("after %s comes %v", time.Since(began), c.Response)
 		}
 	})
 }
