@@ -152,9 +152,9 @@ func (b *builder) foldReleases() error {
 }
 
 // findRelease returns the row of the directive's release of that id.
-func (b *builder) findRelease(d int32, id string) (int32, bool) {
-	list := b.rules.at(d).releases.all()
-	i, found := slices.BinarySearchFunc(list, id, b.compareReleaseID)
+func (s *Snapshot) findRelease(d int32, id string) (int32, bool) {
+	list := s.rules.at(d).releases.all()
+	i, found := slices.BinarySearchFunc(list, id, s.compareReleaseID)
 	if !found {
 		return none, false
 	}

@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/teishi-dev/teishi/policy"
@@ -141,4 +142,59 @@ func BenchmarkApply(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkTouched measures, on W1, telling what an entry touches and asking whether a query is among it.
+func BenchmarkTouched(b *testing.B) {
+	w := workload.W1()
+	before := foldWorld(b, slices.Concat(w.Changes, exempt(10_000)))
+	broad := everyApp("broad")
+	targets := &broad.Provisions[0].Selector.Targets
+	targets.All = false
+	for i := range 5_000 {
+		targets.In = append(targets.In, policy.Target{App: workload.App(i % 500), Tag: fmt.Sprint(i)})
+	}
+	exemption := opening(0, policy.Exemption, "exempt", policy.Selector{Organizations: policy.OrganizationSelector{In: []string{workload.Organization(1000)}}})
+	for _, entry := range []struct {
+		name   string
+		change policy.Resource
+	}{
+		{"halt", before.Directive(workload.Directive(17))},
+		{"nationwide", everyApp("new")},
+		{"5000 targets", broad},
+		{"10000 exemptions", before.Directive("exempt")},
+		{"exemption", &exemption},
+		{"organization", &policy.Organization{ID: "new", Parent: workload.Organization(0)}},
+		{"vendor", before.Vendor(workload.Vendor(1))},
+		{"app", before.App(workload.App(1))},
+	} {
+		changes := []policy.Change{{Put: entry.change}}
+		after, err := before.Apply(2, changes)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(entry.name, func(b *testing.B) { touchEach(b, before, after, changes, w.Queries) })
+	}
+}
+
+func touchEach(b *testing.B, before, after *policy.Snapshot, changes []policy.Change, queries []policy.Query) {
+	touched := after.Touched(before, changes)
+	b.Run("build", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			after.Touched(before, changes)
+		}
+	})
+	b.Run("Query", func(b *testing.B) {
+		b.ReportAllocs()
+		var asked, among int
+		for b.Loop() {
+			q := &queries[asked%len(queries)]
+			if touched.Query(q.Organization, q.App) {
+				among++
+			}
+			asked++
+		}
+		b.ReportMetric(float64(among)/float64(asked), "touched/op")
+	})
 }

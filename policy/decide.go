@@ -249,7 +249,7 @@ func (w *walk) facets(sel *selector) Truth {
 
 // admits reports whether the selector neither narrows the organization out by its kinds nor leaves it out.
 func (w *walk) admits(sel *selector) bool {
-	return (sel.kinds == 0 || sel.kinds&w.r.kinds != 0) && (len(sel.outs) == 0 || !w.onPath(sel.outs))
+	return (sel.kinds == 0 || sel.kinds&w.r.kinds != 0) && (len(sel.outs) == 0 || !w.r.onPath(sel.outs))
 }
 
 func (w *walk) conditions(sel *selector) Truth {
@@ -262,16 +262,6 @@ func (w *walk) conditions(sel *selector) Truth {
 		}
 	}
 	return truth
-}
-
-// onPath reports whether the organization or an ancestor is in the ordered list.
-func (w *walk) onPath(list []int32) bool {
-	for _, n := range w.r.path[:w.r.depth-1] {
-		if contains(list, n) {
-			return true
-		}
-	}
-	return false
 }
 
 // found is what is known of a provision in the course of a visit.

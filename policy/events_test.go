@@ -8,9 +8,11 @@ import (
 )
 
 // event lets something happen to the world, as one entry would. The former world stays as it was.
-func (g *generator) event() {
+func (g *generator) event() { g.happen(1 + g.IntN(3)) }
+
+func (g *generator) happen(times int) {
 	g.world = maps.Clone(g.world)
-	for range 1 + g.IntN(3) {
+	for range times {
 		pick(g.dice, []func(){
 			g.amend, g.amend, g.withdraw, g.addDirective, g.addRelease, g.addRelease, g.revoke, g.changeConcern,
 			g.changeOrganization, g.changeOrganization, g.changeVendor, g.changeApp, g.changeAttribute, g.growPurposes, g.delete, g.delete,

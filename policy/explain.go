@@ -93,7 +93,7 @@ func (x *explainer) verdicts(sel *selector, window Window) []verdict {
 }
 
 func (x *explainer) organization(sel *selector) bool {
-	return (len(sel.roots) == 0 || x.onPath(sel.roots)) && x.admits(sel)
+	return (len(sel.roots) == 0 || x.r.onPath(sel.roots)) && x.admits(sel)
 }
 
 func (x *explainer) purposes(sel *selector, of mask) mask {

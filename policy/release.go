@@ -80,7 +80,7 @@ func (w *walk) judgeRelease(r *releaseRow, f *found) (Truth, mask) {
 	if len(r.provisions) > 0 && !contains(r.provisions, f.row) {
 		return False, mask{}
 	}
-	if len(r.selector.roots) > 0 && !w.onPath(r.selector.roots) {
+	if len(r.selector.roots) > 0 && !w.r.onPath(r.selector.roots) {
 		return False, mask{}
 	}
 	purposes := w.s.facets.rows.at(r.selector.facet).mask.and(f.purposes)

@@ -161,6 +161,16 @@ func (s *Snapshot) climb(organization int32, r *Resolved) {
 	r.filter.set(filterBit(anywhere))
 }
 
+// onPath reports whether the organization or an ancestor is in the ordered list.
+func (r *Resolved) onPath(list []int32) bool {
+	for _, n := range r.path[:r.depth-1] {
+		if contains(list, n) {
+			return true
+		}
+	}
+	return false
+}
+
 // view returns the app as the index sees it.
 func (r *Resolved) view() appView {
 	if r.app == none {
