@@ -82,6 +82,9 @@ var goodMessages = map[string]string{
 	"ForgetReplicaRequest":   `id: "decision-0"`,
 	"WaitForRevisionRequest": `revision: 2 epoch: 1 timeout { seconds: 600 }`,
 
+	"GetRestrictionsRequest":   `organization: "jp-mic" platform: "ios" device: "government-issued" languages: "ja" page_size: 10`,
+	"WatchRestrictionsRequest": `organization: "jp-mic" platform: "web" heartbeat_interval { seconds: 5 }`,
+
 	"ScenarioFile": `scenarios { name: "n" check {} expect {} }`,
 	"Scenario":     `name: "MIC halts" source: "Press release" check { organization: "jp-mic" } expect { outcome: OUTCOME_DENIED }`,
 	"Expectation":  `outcome: OUTCOME_DENIED reason: REASON_SUSPENDED`,

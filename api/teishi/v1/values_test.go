@@ -55,7 +55,11 @@ const (
 	pageFields       = `
 		ListAppsRequest.page_size ListAttributesRequest.page_size ListDirectivesRequest.page_size
 		ListEntriesRequest.page_size ListOrganizationsRequest.page_size ListPurposesRequest.page_size
-		ListReleasesRequest.page_size ListVendorsRequest.page_size`
+		ListReleasesRequest.page_size ListVendorsRequest.page_size GetRestrictionsRequest.page_size`
+	askingFields   = `GetRestrictionsRequest.organization WatchRestrictionsRequest.organization`
+	platformFields = `GetRestrictionsRequest.platform WatchRestrictionsRequest.platform`
+	deviceFields   = `GetRestrictionsRequest.device WatchRestrictionsRequest.device`
+	askedLanguages = `GetRestrictionsRequest.languages WatchRestrictionsRequest.languages`
 	requiredFields = `
 		AmendDirectiveRequest.directive GrantExemptionRequest.selector IssueDirectiveRequest.directive Provision.selector
 		PutAppRequest.app PutAttributeRequest.attribute PutOrganizationRequest.organization PutPurposeRequest.purpose
@@ -117,11 +121,16 @@ var badValues = []badValue{
 	{"int32.gte", pageFields, "", []string{"-1"}},
 	{"int64.gte", "AdoptedFrom.revision ListEntriesRequest.from_revision", "", []string{"-1"}},
 	{"int64.gt", "GetEntryRequest.revision WaitForRevisionRequest.revision", "", []string{"0", "-1"}},
-	{"int64.gte", "WaitForRevisionRequest.epoch", "", []string{"-1"}},
+	{"int64.gte", "WaitForRevisionRequest.epoch GetRestrictionsRequest.min_revision GetRestrictionsRequest.epoch", "", []string{"-1"}},
 	{"duration.gte_lte", "WaitForRevisionRequest.timeout", "", []string{"{seconds: -1}", "{nanos: -1}", "{seconds: 600 nanos: 1}"}},
 	{"string.pattern", "ReportRequest.id ForgetReplicaRequest.id", "", quoted("", "a b", "é", `\n`, long(129))},
 	{"string.max_len", "ReportRequest.version", "", quoted(long(129))},
 	{"bytes.max_len", "ReportRequest.state_hash", "", quoted(long(33))},
+	{"string.min_len", askingFields, "", quoted("")},
+	{"string.max_len", askingFields, "", quoted(long(129))},
+	{"string.in", platformFields, "", quoted("", "iOS", "linux", "domain")},
+	{"string.max_len", deviceFields, "", quoted(long(256))},
+	{"repeated.max_items", askedLanguages, "", []string{many(17, `"a%d"`)}},
 
 	{"required", writeRequests("reason", "ImportRequest"), "", quoted("")},
 	{"string.max_bytes", writeRequests("reason"), "", quoted(long(1025), strings.Repeat("停", 342))},
@@ -159,6 +168,10 @@ var edgeValues = []badValue{
 	{fields: "ExemptionRules.longest_duration", values: []string{"{nanos: 1000}", "{seconds: 315576000000}"}},
 	{fields: openEnumFields, values: []string{"0", "1"}},
 	{fields: pageFields, values: []string{"0", "2147483647"}},
+	{fields: askingFields, values: quoted("jp-mic", "corporate-number:2000012020001", long(128))},
+	{fields: platformFields, values: quoted("ios", "android", "macos", "windows", "web")},
+	{fields: deviceFields, values: quoted("", "government-issued.standalone", long(255))},
+	{fields: askedLanguages, values: []string{"[]", many(16, `"a%d"`)}},
 	{fields: "GetEntryRequest.revision", values: []string{"1", "9223372036854775807"}},
 	{fields: writeRequests("reason"), values: quoted("x", long(1024))},
 	{fields: writeRequests("request_id"), values: quoted("", "!", "a~.-_:", long(128))},
