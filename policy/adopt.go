@@ -13,8 +13,8 @@ type Adoption struct {
 	At            Instant // of the entry, from which on the copy is to bind
 }
 
-// Adopt issues a copy of what the original only advises, with the carve-outs that concern it: binding, and cut to the
-// adopter's subtree. It is in force from the given instant, or from when the original is if that is later, and no longer
+// Adopt issues a copy of what the original only advises, with the carve-outs that concern it and the device action: binding,
+// and cut to the adopter's subtree. It is in force from the given instant, or from when the original is if that is later, and no longer
 // than the original is as things stand: what supersedes that ends the copy too.
 func (s *Snapshot) Adopt(a Adoption) ([]Change, error) {
 	original, err := s.standing(a.Directive)
@@ -32,9 +32,10 @@ func (s *Snapshot) Adopt(a Adoption) ([]Change, error) {
 	adopted := &Directive{
 		ID: a.ID, Number: a.Number, Title: a.Title, Authority: a.Authority, IssuingOffice: a.IssuingOffice,
 		Rationale: original.Rationale, Sources: original.Sources,
-		Provisions:  s.cutProvisions(original, a.Authority),
-		Window:      Window{max(a.At, window.Start), window.End},
-		AdoptedFrom: &AdoptedFrom{original.ID, changed},
+		Provisions:   s.cutProvisions(original, a.Authority),
+		DeviceAction: original.DeviceAction,
+		Window:       Window{max(a.At, window.Start), window.End},
+		AdoptedFrom:  &AdoptedFrom{original.ID, changed},
 	}
 	if len(a.Title) == 0 {
 		adopted.Title = original.Title

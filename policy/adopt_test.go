@@ -22,7 +22,7 @@ func guideline() *policy.Directive {
 	return &policy.Directive{
 		ID: "guideline", Number: "1", Title: policy.TextOf(map[string]string{"en": "Guideline"}), Authority: "state", IssuingOffice: "NISC",
 		LegalBasis: "none", Rationale: "concerns", Sources: []policy.Source{{Text: "the text"}}, Window: between("2021-04-30", "2022-04-30"),
-		Supersedes: []string{"guide"}, Concerns: []policy.Concern{{ID: "access"}}, LiftMode: policy.LiftWhenConcernsResolved,
+		Supersedes: []string{"guide"}, Concerns: []policy.Concern{{ID: "access"}}, LiftMode: policy.LiftWhenConcernsResolved, DeviceAction: policy.DeviceBlock,
 		ExemptionRules: &policy.ExemptionRules{Grounds: []policy.Ground{{ID: "any"}}},
 		Provisions: []policy.Provision{
 			binding,
@@ -47,7 +47,7 @@ func TestCommandAdopt(t *testing.T) {
 	ofAll.Directive, ofTwo.Directive, ofTwo.Provisions = "ours", "ours", []string{"above"}
 	want := &policy.Directive{
 		ID: "ours", Number: "9", Title: original.Title, Authority: "osaka", IssuingOffice: "the mayor", Rationale: "concerns",
-		Sources: original.Sources, Window: between("2021-05-01", "2022-04-30"),
+		Sources: original.Sources, Window: between("2021-05-01", "2022-04-30"), DeviceAction: policy.DeviceBlock,
 		Provisions: []policy.Provision{
 			cut(original.Provisions[1], policy.OrganizationSelector{In: []string{"osaka"}, Out: []string{"ward"}, Kinds: []string{"municipality"}}),
 			cut(original.Provisions[2], policy.OrganizationSelector{In: []string{"osaka"}}),

@@ -78,6 +78,16 @@ func (s *Snapshot) Carried(r *Release) []CarriedObligation {
 	return list
 }
 
+// DeviceAction returns what a device does that knows no purpose: it blocks what is DENIED, and what is INDETERMINATE if a
+// directive says so that has a binding provision that bites or might, be it cited or not, or if policy is too old to permit
+// anything.
+func (d *Decision) DeviceAction() DeviceAction {
+	if d.Outcome == Denied || d.blocks {
+		return DeviceBlock
+	}
+	return DeviceAllow
+}
+
 // Advice returns the advisory provisions that bite, might, or are released.
 func (d *Decision) Advice() []Advice {
 	var list []Advice
@@ -155,6 +165,7 @@ func (d *Decision) Spend() Decision {
 	}
 	spent := *d
 	spent.denied = d.asked.not(d.unknown)
+	spent.blocks = true
 	spent.conclude()
 	if spent.Outcome == Denied {
 		spent.Reason = StalePolicy
@@ -163,15 +174,17 @@ func (d *Decision) Spend() Decision {
 }
 
 // Doubt returns the answer while nobody knows whether the time that d was decided for is right, or that of the other answer:
-// the stricter one. Where they differ, and it is not d that stands for a reason of its own, the reason is CLOCK_UNCERTAIN.
+// the stricter one, with the stricter device action. Where they differ, and it is not d that stands for a reason of its own,
+// the reason is CLOCK_UNCERTAIN.
 func (d *Decision) Doubt(other *Decision) Decision {
-	if d.Outcome == other.Outcome {
-		return *d
-	}
 	doubted := *d
 	if other.Outcome > d.Outcome {
 		doubted = *other
 		doubted.Reason = ClockUncertain
+	}
+	doubted.blocks = d.blocks || other.blocks
+	if d.Outcome == other.Outcome {
+		return doubted
 	}
 	doubted.Reason = min(doubted.Reason, ClockUncertain)
 	doubted.ValidUntil = min(d.ValidUntil, other.ValidUntil)

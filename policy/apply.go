@@ -57,7 +57,7 @@ type put struct {
 func (s *Snapshot) build(rev Revision) *builder {
 	next := *s
 	next.revision = rev
-	next.order = &order{}
+	next.order, next.held = &order{}, &held{}
 	return &builder{Snapshot: &next, edit: &edit{}, seen: make(map[Key]bool)}
 }
 

@@ -96,6 +96,7 @@ func (b *builder) foldProvisions(d int32, old, next *Directive, changed Revision
 			selector: compiled, directive: d, position: int32(i), force: next.Provisions[i].Force, firsts: firsts,
 			plural: len(firsts) > 1 || len(compiled.roots) > 1,
 			sure:   compiled.targets == nil || compiled.targets.simple && !compiled.coarse,
+			blocks: next.DeviceAction == DeviceBlock,
 		}
 	}
 	for _, row := range free {

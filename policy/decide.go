@@ -12,6 +12,7 @@ type Decision struct {
 	app          int32
 	purpose      int16 // that was asked; -1 if none
 	unregistered bool  // the app is an identifier that nobody holds
+	blocks       bool  // a device blocks: a directive with DeviceBlock bites or might, or policy is too old
 	asked        mask  // purposes the query was put to
 	denied       mask  // those denied
 	unknown      mask  // those undecided
@@ -190,6 +191,7 @@ func (w *walk) visit(row int32, i, k int, member bool, from *run) {
 		if w.bitten != g.facet {
 			w.bitten, w.d.denied = g.facet, w.d.denied.or(w.purposes)
 		}
+		w.d.blocks = w.d.blocks || g.blocks
 		w.bite(row, from)
 		return
 	}
@@ -289,6 +291,7 @@ func (w *walk) note(p *provisionRow, f *found, from *run) {
 		}
 		return
 	}
+	w.d.blocks = w.d.blocks || p.blocks && !open.empty()
 	if !biting.empty() {
 		w.d.denied = w.d.denied.or(biting)
 		w.bite(f.row, from)

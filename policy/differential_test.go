@@ -83,13 +83,14 @@ func (c *count) see(what string, n int) {
 }
 
 // interesting are the marks that answers must bear, some of them, in a run of any length.
-var interesting = []string{"over 32 that bite", "over 32 undecided", "over 32 released", "obligations", "advice", "missing", "permitted purposes", "alternatives", "unrecognized", "valid until", "upcoming"}
+var interesting = []string{"over 32 that bite", "over 32 undecided", "over 32 released", "undecided and blocked", "undecided and not blocked", "obligations", "advice", "missing", "permitted purposes", "alternatives", "unrecognized", "valid until", "upcoming"}
 
 func (c *count) answer(a answer) {
 	c.compared++
 	c.see(a.Reason.String(), 1)
 	many := a.CitationsTotal > policy.MaxCitations
-	for i, marked := range []bool{many && a.Outcome == policy.Denied, many && a.Outcome == policy.Indeterminate, many && a.Outcome == policy.Allowed, len(a.Obligations) > 0, len(a.Advice) > 0, len(a.Missing) > 0, len(a.Permitted) > 0,
+	for i, marked := range []bool{many && a.Outcome == policy.Denied, many && a.Outcome == policy.Indeterminate, many && a.Outcome == policy.Allowed, a.Device == policy.DeviceBlock && a.Outcome == policy.Indeterminate,
+		a.Device == policy.DeviceAllow && a.Outcome == policy.Indeterminate, len(a.Obligations) > 0, len(a.Advice) > 0, len(a.Missing) > 0, len(a.Permitted) > 0,
 		len(a.Alternatives) > 0, len(a.Unrecognized) > 0, a.ValidUntil != policy.Forever, len(a.Upcoming) > 0} {
 		if marked {
 			c.see(interesting[i], 1)
@@ -132,6 +133,7 @@ func compareWorld(t testing.TB, d *dice, name string, s shape, queries, events i
 	r := g.fold(t)
 	c := count{worlds: 1}
 	c.compare(t, name, d, r, queries)
+	r.checkIdentifiers(t)
 	for range events {
 		before := r
 		g.event()
@@ -193,7 +195,7 @@ func observe(s *policy.Snapshot, q policy.Query) (fresh, expired answer) {
 }
 
 func flatten(d *policy.Decision) answer {
-	a := answer{Outcome: d.Outcome, Reason: d.Reason, ValidUntil: d.ValidUntil, Obligations: d.Obligations(), Permitted: d.PermittedPurposes(), Alternatives: d.Alternatives()}
+	a := answer{Outcome: d.Outcome, Reason: d.Reason, ValidUntil: d.ValidUntil, Obligations: d.Obligations(), Permitted: d.PermittedPurposes(), Device: d.DeviceAction(), Alternatives: d.Alternatives()}
 	a.Missing, a.MissingPurpose = d.Missing()
 	citations, total := d.Citations()
 	a.CitationsTotal = total
@@ -218,7 +220,7 @@ func flatten(d *policy.Decision) answer {
 }
 
 func equal(a, b answer) bool {
-	return a.Outcome == b.Outcome && a.Reason == b.Reason && a.CitationsTotal == b.CitationsTotal && a.MissingPurpose == b.MissingPurpose && a.ValidUntil == b.ValidUntil &&
+	return a.Outcome == b.Outcome && a.Reason == b.Reason && a.CitationsTotal == b.CitationsTotal && a.MissingPurpose == b.MissingPurpose && a.Device == b.Device && a.ValidUntil == b.ValidUntil &&
 		slices.Equal(a.Citations, b.Citations) && slices.Equal(a.Obligations, b.Obligations) && slices.Equal(a.Advice, b.Advice) && slices.Equal(a.Missing, b.Missing) &&
 		slices.Equal(a.Permitted, b.Permitted) && slices.Equal(a.Alternatives, b.Alternatives) && slices.Equal(a.Unrecognized, b.Unrecognized) &&
 		slices.Equal(a.Considered, b.Considered) && slices.Equal(a.Upcoming, b.Upcoming)

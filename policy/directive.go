@@ -65,6 +65,17 @@ const (
 	LiftWhenConcernsResolved
 )
 
+// DeviceAction says what a device that knows no purpose does with an app that a directive restricts, but does not deny for
+// every purpose. It never enters a decision.
+type DeviceAction uint8
+
+const (
+	// DeviceAllow lets the app be used. The default.
+	DeviceAllow DeviceAction = iota
+	// DeviceBlock blocks it.
+	DeviceBlock
+)
+
 // Approver says who grants exemptions.
 type Approver uint8
 
@@ -88,6 +99,7 @@ type Directive struct {
 	Provisions     []Provision
 	CarveOuts      []Release
 	LiftMode       LiftMode
+	DeviceAction   DeviceAction
 	Window         Window // Start is always finite
 	Supersedes     []string
 	Concerns       []Concern

@@ -35,8 +35,9 @@ func (g *generator) addDirective() {
 	}
 }
 
-// writeText gives the directive provisions, those of kept ids among them, and carve-outs.
+// writeText gives the directive provisions, those of kept ids among them, carve-outs and a device action.
 func (g *generator) writeText(d *policy.Directive, kept []string) {
+	d.DeviceAction = policy.DeviceAction(g.IntN(2))
 	d.ExemptionRules = nil
 	if g.one(2) {
 		d.ExemptionRules = &policy.ExemptionRules{Grounds: []policy.Ground{{ID: "g"}}, Obligations: g.obligations()}

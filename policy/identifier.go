@@ -1,6 +1,10 @@
 package policy
 
-import "strings"
+import (
+	"slices"
+	"strings"
+	"sync"
+)
 
 // The schemes of app identifiers. There are no others.
 const (
@@ -82,4 +86,32 @@ func domainName(s string) bool {
 		}
 	}
 	return labels >= 2 && length > 0
+}
+
+// held keeps the identifiers of a snapshot by platform, once somebody asked.
+type held struct {
+	once       sync.Once
+	byPlatform map[string][]string
+}
+
+// Identifiers returns the identifiers that apps hold, as they were registered, of a platform: a value of the attribute platform.
+// Domains are those of web. They are in order.
+func (s *Snapshot) Identifiers(platform string) []string {
+	s.held.once.Do(func() { s.held.byPlatform = s.holdings() })
+	return s.held.byPlatform[platform]
+}
+
+func (s *Snapshot) holdings() map[string][]string {
+	byPlatform := make(map[string][]string)
+	for r := range s.Resources(KindApp) {
+		for _, name := range r.(*App).Identifiers {
+			if id, ok := parseIdentifier(name); ok {
+				byPlatform[id.platform()] = append(byPlatform[id.platform()], name)
+			}
+		}
+	}
+	for _, names := range byPlatform {
+		slices.Sort(names)
+	}
+	return byPlatform
 }

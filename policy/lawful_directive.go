@@ -30,6 +30,7 @@ func directiveForm(t *Directive) error {
 		each(top.in("concerns"), t.Concerns, func(at *field, c *Concern) error { return clause(at, c.ID, c.Text) }),
 		distinct(top.in("concerns"), "id", len(t.Concerns), func(i int) string { return t.Concerns[i].ID }),
 		liftModeForm(top.in("lift_mode"), t),
+		known(top.in("device_action"), t.DeviceAction, DeviceAllow, DeviceBlock),
 		exemptionRulesForm(top.in("exemption_rules"), t.ExemptionRules),
 		withdrawalForm(top.in("withdrawn"), t.Withdrawal),
 	)

@@ -41,6 +41,7 @@ func TestLawfulDirectives(t *testing.T) {
 		{"expires as it takes effect", edit(func(d *policy.Directive) { d.Window.End = d.Window.Start }), invalid("expire_time")},
 		{"lifted by concerns it lacks", edited(order(), func(d *policy.Directive) { d.LiftMode = policy.LiftWhenConcernsResolved }), invalid("lift_mode")},
 		{"lift mode unknown", edit(func(d *policy.Directive) { d.LiftMode = 9 }), invalid("lift_mode")},
+		{"device action unknown", edit(func(d *policy.Directive) { d.DeviceAction = 9 }), invalid("device_action")},
 		{"concern no slug", edit(func(d *policy.Directive) { d.Concerns[1].ID = "" }), invalid("concerns[1].id")},
 		{"concern twice", edit(func(d *policy.Directive) { d.Concerns[1].ID = "location" }), invalidAs("concerns[1].id", "twice")},
 		{"concern too long", edit(func(d *policy.Directive) { d.Concerns[1].Text = long }), invalid("concerns[1].text")},

@@ -126,7 +126,7 @@ func exemption() *policy.Release {
 
 // order is a directive that could be issued.
 func order() *policy.Directive {
-	return &policy.Directive{ID: "order", Authority: "mic", Window: since("2021-03-19"), Provisions: []policy.Provision{
+	return &policy.Directive{ID: "order", Authority: "mic", Window: since("2021-03-19"), DeviceAction: policy.DeviceBlock, Provisions: []policy.Provision{
 		{ID: "all", Force: policy.Binding, Selector: policy.Selector{Organizations: policy.OrganizationSelector{In: []string{"mic"}},
 			Targets: policy.TargetSelector{All: true}, Window: policy.Always}}}}
 }

@@ -214,8 +214,8 @@ func TestLawSpentPolicyPermitsNothing(t *testing.T) {
 				t.Fatalf("Decide(%s).Spend() gives the reason %v", render(q), spent.Reason)
 			case expired.Reason == policy.StalePolicy && spent.Outcome != expired.Outcome:
 				t.Fatalf("Decide(%s).Spend() = %v, want %v as it expires", render(q), spent.Outcome, expired.Outcome)
-			case len(spent.PermittedPurposes()) > 0:
-				t.Fatalf("Decide(%s).Spend() permits %q", render(q), spent.PermittedPurposes())
+			case len(spent.PermittedPurposes()) > 0, spent.DeviceAction() != policy.DeviceBlock:
+				t.Fatalf("Decide(%s).Spend() permits %q, and devices %d", render(q), spent.PermittedPurposes(), spent.DeviceAction())
 			}
 		}
 	})
@@ -235,6 +235,9 @@ func TestLawDoubtNeverLoosens(t *testing.T) {
 			got := first.Doubt(&second)
 			if want := max(first.Outcome, second.Outcome); got.Outcome != want {
 				t.Fatalf("Decide(%s).Doubt(%d) = %v, want %v", render(q), later.At, got.Outcome, want)
+			}
+			if want := max(first.DeviceAction(), second.DeviceAction()); got.DeviceAction() != want {
+				t.Fatalf("Decide(%s).Doubt(%d) has devices do %d, want %d", render(q), later.At, got.DeviceAction(), want)
 			}
 			if differ := first.Outcome != second.Outcome; differ != (got.Reason == policy.ClockUncertain) && (!differ || got.Reason != first.Reason || got.Reason > policy.ClockUncertain) {
 				t.Fatalf("Decide(%s).Doubt(%d) gives the reason %v", render(q), later.At, got.Reason)

@@ -22,6 +22,7 @@ type answer struct {
 	Missing        []string
 	MissingPurpose bool
 	Permitted      []string
+	Device         policy.DeviceAction
 	Alternatives   []policy.Alternative
 	Unrecognized   []string
 	ValidUntil     policy.Instant
@@ -77,6 +78,11 @@ func (r *rule) bitesAnywhere(truths ...policy.Truth) bool {
 	return false
 }
 
+// blocks reports whether the provision, of a directive that has devices block, bites or might at one purpose at least.
+func (r *rule) blocks() bool {
+	return r.provision.Force == policy.Binding && r.directive.DeviceAction == policy.DeviceBlock && r.bitesAnywhere(policy.True, policy.Unknown)
+}
+
 // releasedBy reports whether h releases the provision at one purpose at least.
 func (r *rule) releasedBy(h *hole) bool {
 	for x := range r.facets.purposes {
@@ -98,7 +104,7 @@ func (ref *reference) answer(q policy.Query) answer {
 func (ref *reference) answers(q policy.Query) (fresh, expired answer) {
 	asked, reason := ref.ask(q)
 	if asked == nil {
-		unknown := answer{Outcome: policy.Denied, Reason: reason, Unrecognized: ref.unrecognized(q), ValidUntil: policy.Forever}
+		unknown := answer{Outcome: policy.Denied, Reason: reason, Device: policy.DeviceBlock, Unrecognized: ref.unrecognized(q), ValidUntil: policy.Forever}
 		return unknown, unknown
 	}
 	outcomes, common := asked.outcomes(), asked.common()
@@ -112,6 +118,7 @@ func (ref *reference) answers(q policy.Query) (fresh, expired answer) {
 		}
 	}
 	expired = asked.answerAs(common, overall(q.Purpose, outcomes), outcomes)
+	expired.Device = policy.DeviceBlock // nothing is permitted
 	if fresh.Outcome != policy.Denied && expired.Outcome == policy.Denied {
 		expired.Reason = policy.StalePolicy
 	}
@@ -175,12 +182,16 @@ func (q *question) answerAs(a answer, outcome policy.Outcome, outcomes []policy.
 	switch outcome {
 	case policy.Denied:
 		a.Reason = policy.Suspended
+		a.Device = policy.DeviceBlock
 		a.Alternatives = alternatives(first)
 	case policy.Indeterminate:
 		a.Reason = policy.MissingAttribute
 		if differ(outcomes) {
 			a.Reason = policy.DependsOnPurpose
 			a.MissingPurpose = true
+		}
+		if slices.ContainsFunc(q.rules, (*rule).blocks) {
+			a.Device = policy.DeviceBlock
 		}
 		a.Missing = q.missing()
 		a.Permitted = q.permitted(outcomes)

@@ -40,6 +40,7 @@ type provisionRow struct {
 	plural    bool    // indexed more than once
 	sure      bool    // its targets facet is true of an app that always belongs to a group it is indexed under
 	released  bool    // the directive has releases
+	blocks    bool    // the directive has DeviceBlock
 	firsts    []int32 // the groups it is indexed under, ordered
 }
 
@@ -50,12 +51,13 @@ type gate struct {
 	kinds  uint64
 	facet  int32
 	plain  bool // binding, sure, indexed once, without outs, conditions and releases: past the gate, it bites
+	blocks bool // the row's
 }
 
 func (p *provisionRow) gate() gate {
 	sel := &p.selector
 	g := gate{p.window, sel.kinds, sel.facet, p.force == Binding && p.sure && !p.plural && !p.released &&
-		len(sel.outs) == 0 && len(sel.conditions) == 0}
+		len(sel.outs) == 0 && len(sel.conditions) == 0, p.blocks}
 	if p.window.Empty() {
 		g.window.End = Beginning
 	}

@@ -46,6 +46,7 @@ type Snapshot struct {
 	index           index
 
 	order *order // made when asked for
+	held  *held  // likewise
 }
 
 // New returns the snapshot before the first entry.

@@ -1,6 +1,8 @@
 package policy_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/teishi-dev/teishi/policy"
@@ -32,6 +34,7 @@ func (r record) checkState(t testing.TB) {
 	}
 	r.checkForest(t, ref)
 	r.checkHolders(t)
+	r.checkIdentifiers(t)
 }
 
 func (r record) checkForest(t testing.TB, ref *reference) {
@@ -71,6 +74,24 @@ func (r record) checkHolders(t testing.TB) {
 			if got, ok := r.snapshot.Holder(kind, name); got != held[name] || ok != (held[name] != policy.Key{}) {
 				t.Fatalf("Holder(%v, %s) = %v, %t, want %v", kind, name, got, ok, held[name])
 			}
+		}
+	}
+}
+
+func (r record) checkIdentifiers(t testing.TB) {
+	t.Helper()
+	for platform, scheme := range map[string]string{"ios": "ios:", "android": "android:", "macos": "macos:", "windows": "windows:", "web": "domain:", "linux": "linux:", "domain": "none:"} {
+		var want []string
+		for _, a := range all[*policy.App](r.world) {
+			for _, identifier := range a.Identifiers {
+				if strings.HasPrefix(identifier, scheme) {
+					want = append(want, identifier)
+				}
+			}
+		}
+		slices.Sort(want)
+		if got := r.snapshot.Identifiers(platform); !slices.Equal(got, want) {
+			t.Fatalf("Identifiers(%s) = %q, want %q", platform, got, want)
 		}
 	}
 }

@@ -42,6 +42,9 @@ func public() []policy.Condition {
 func wants(t *testing.T, w world, q policy.Query, want answer) {
 	t.Helper()
 	want.CitationsTotal = len(want.Citations)
+	if want.Outcome == policy.Denied {
+		want.Device = policy.DeviceBlock
+	}
 	engine := ask(fold(t, seeded(1), w).snapshot, q)
 	for name, got := range map[string]answer{"engine": engine, "reference": newReference(w).answer(q)} {
 		got.Considered, got.Upcoming = nil, nil
@@ -85,6 +88,11 @@ func TestExampleCoarseQuestion(t *testing.T) {
 	cited := []citation{{Directive: "d", Provision: "all", Window: policy.Window{Start: noon, End: policy.Forever}}}
 	wants(t, municipal(suspending("service"), &policy.Purpose{ID: "feedback.opinion"}), policy.Query{Organization: "city", App: "line", At: noon}, answer{
 		Outcome: policy.Indeterminate, Reason: policy.DependsOnPurpose, MissingPurpose: true, Permitted: []string{"feedback"}, Citations: cited, ValidUntil: policy.Forever})
+
+	blocking := suspending("service")
+	blocking.DeviceAction = policy.DeviceBlock
+	wants(t, municipal(blocking, &policy.Purpose{ID: "feedback.opinion"}), policy.Query{Organization: "city", App: "line", At: noon}, answer{
+		Outcome: policy.Indeterminate, Reason: policy.DependsOnPurpose, MissingPurpose: true, Permitted: []string{"feedback"}, Citations: cited, Device: policy.DeviceBlock, ValidUntil: policy.Forever})
 
 	wants(t, municipal(suspending("service.payment")), policy.Query{Organization: "city", App: "line", Purpose: "service", At: noon}, answer{
 		Outcome: policy.Indeterminate, Reason: policy.DependsOnPurpose, MissingPurpose: true, Citations: cited, ValidUntil: policy.Forever})
