@@ -27,6 +27,7 @@ func DirectiveToProto(d *policy.Directive, changed policy.Revision) *teishiv1.Di
 		Withdrawn:      withdrawalTo(d.Withdrawal),
 		AdoptedFrom:    adoptedFromTo(d.AdoptedFrom),
 		Revision:       int64(changed),
+		DeviceAction:   deviceActionTo(d.DeviceAction),
 	}
 }
 
@@ -44,6 +45,9 @@ func DirectiveFromProto(m *teishiv1.Directive) (*policy.Directive, error) {
 	}
 	var err error
 	if d.LiftMode, err = liftModeFrom(m.GetLiftMode()); err != nil {
+		return nil, err
+	}
+	if d.DeviceAction, err = deviceActionFrom(m.GetDeviceAction()); err != nil {
 		return nil, err
 	}
 	if d.Window, err = windowFrom("effective_time", m.GetEffectiveTime(), "expire_time", m.GetExpireTime()); err != nil {
@@ -172,4 +176,23 @@ func liftModeFrom(l teishiv1.LiftMode) (policy.LiftMode, error) {
 		return policy.LiftWhenConcernsResolved, nil
 	}
 	return 0, unknownValue("lift_mode", l)
+}
+
+// deviceActionTo leaves the default out, so that what was written before the field was known keeps its bytes, in checkpoints
+// too.
+func deviceActionTo(a policy.DeviceAction) teishiv1.DeviceAction {
+	if a == policy.DeviceBlock {
+		return teishiv1.DeviceAction_DEVICE_ACTION_BLOCK
+	}
+	return teishiv1.DeviceAction_DEVICE_ACTION_UNSPECIFIED
+}
+
+func deviceActionFrom(a teishiv1.DeviceAction) (policy.DeviceAction, error) {
+	switch a {
+	case teishiv1.DeviceAction_DEVICE_ACTION_UNSPECIFIED, teishiv1.DeviceAction_DEVICE_ACTION_ALLOW:
+		return policy.DeviceAllow, nil
+	case teishiv1.DeviceAction_DEVICE_ACTION_BLOCK:
+		return policy.DeviceBlock, nil
+	}
+	return 0, unknownValue("device_action", a)
 }

@@ -1,6 +1,7 @@
 package policystore_test
 
 import (
+	"bytes"
 	"errors"
 	"reflect"
 	"testing"
@@ -100,6 +101,22 @@ func TestCodecRoundTripOfDefaults(t *testing.T) {
 		}
 		if diff := cmp.Diff([]policy.Change{{Put: want}}, changes); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", want.Key(), diff)
+		}
+	}
+}
+
+// What a directive without a device action was written as, before there were any, it is still; one that states the default is
+// written as that.
+func TestCodecLeavesDeviceActionOut(t *testing.T) {
+	d := &teishiv1.Directive{Id: "a", LiftMode: teishiv1.LiftMode_LIFT_MODE_MANUAL}
+	former := marshal(t, d)
+	for _, d.DeviceAction = range []teishiv1.DeviceAction{teishiv1.DeviceAction_DEVICE_ACTION_UNSPECIFIED, teishiv1.DeviceAction_DEVICE_ACTION_ALLOW} {
+		read, err := policystore.DirectiveFromProto(d)
+		if err != nil || read.DeviceAction != policy.DeviceAllow {
+			t.Fatalf("%v is read as %v, %v", d.DeviceAction, read, err)
+		}
+		if got := marshal(t, policystore.DirectiveToProto(read, 0)); !bytes.Equal(got, former) {
+			t.Errorf("%v is written as %x, want %x", d.DeviceAction, got, former)
 		}
 	}
 }

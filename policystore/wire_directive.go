@@ -52,6 +52,8 @@ func readDirective(s string) (*policy.Directive, error) {
 			message(&w, "adopted_from", &d.AdoptedFrom, readAdoptedFrom)
 		case 19:
 			w.integer() // the revision is for output only
+		case 20:
+			value(&w, &d.DeviceAction, deviceActionFrom)
 		default:
 			w.unknown()
 		}

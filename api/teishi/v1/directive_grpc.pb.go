@@ -69,8 +69,8 @@ type DirectiveServiceClient interface {
 	ReopenConcern(ctx context.Context, in *ReopenConcernRequest, opts ...grpc.CallOption) (*ReopenConcernResponse, error)
 	// RecordStatement records what a vendor or anybody else has said about a directive. It decides nothing.
 	RecordStatement(ctx context.Context, in *RecordStatementRequest, opts ...grpc.CallOption) (*RecordStatementResponse, error)
-	// AdoptDirective issues a copy of another authority's advisory provisions with their carve-outs: binding, and cut to the
-	// adopter's subtree.
+	// AdoptDirective issues a copy of another authority's advisory provisions with their carve-outs and the device action:
+	// binding, and cut to the adopter's subtree.
 	AdoptDirective(ctx context.Context, in *AdoptDirectiveRequest, opts ...grpc.CallOption) (*AdoptDirectiveResponse, error)
 }
 
@@ -245,8 +245,8 @@ type DirectiveServiceServer interface {
 	ReopenConcern(context.Context, *ReopenConcernRequest) (*ReopenConcernResponse, error)
 	// RecordStatement records what a vendor or anybody else has said about a directive. It decides nothing.
 	RecordStatement(context.Context, *RecordStatementRequest) (*RecordStatementResponse, error)
-	// AdoptDirective issues a copy of another authority's advisory provisions with their carve-outs: binding, and cut to the
-	// adopter's subtree.
+	// AdoptDirective issues a copy of another authority's advisory provisions with their carve-outs and the device action:
+	// binding, and cut to the adopter's subtree.
 	AdoptDirective(context.Context, *AdoptDirectiveRequest) (*AdoptDirectiveResponse, error)
 	mustEmbedUnimplementedDirectiveServiceServer()
 }

@@ -804,7 +804,10 @@ type Directive struct {
 	// Output only: set by AdoptDirective. Ignored in requests.
 	AdoptedFrom *AdoptedFrom `protobuf:"bytes,18,opt,name=adopted_from,json=adoptedFrom,proto3" json:"adopted_from,omitempty"`
 	// Output only: the revision at which it last changed. Ignored in requests.
-	Revision      int64 `protobuf:"varint,19,opt,name=revision,proto3" json:"revision,omitempty"`
+	Revision int64 `protobuf:"varint,19,opt,name=revision,proto3" json:"revision,omitempty"`
+	// What a device that knows no purpose does with an app that this directive restricts, but does not deny for every purpose:
+	// see RestrictionService. It never enters a decision. DEVICE_ACTION_ALLOW is stored and told as unset.
+	DeviceAction  DeviceAction `protobuf:"varint,20,opt,name=device_action,json=deviceAction,proto3,enum=teishi.v1.DeviceAction" json:"device_action,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -970,6 +973,13 @@ func (x *Directive) GetRevision() int64 {
 		return x.Revision
 	}
 	return 0
+}
+
+func (x *Directive) GetDeviceAction() DeviceAction {
+	if x != nil {
+		return x.DeviceAction
+	}
+	return DeviceAction_DEVICE_ACTION_UNSPECIFIED
 }
 
 // Where something is written: an address, a text, or both.
@@ -1930,7 +1940,8 @@ const file_teishi_v1_instrument_proto_rawDesc = "" +
 	"\x03out\x18\x02 \x03(\tB\\\xbaHY\x92\x01V\x18\x01\"RrP\x18\xff\x012K^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$R\x03out\"\xd0\x01\n" +
 	"\tCondition\x12I\n" +
 	"\tattribute\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\tattribute\x12x\n" +
-	"\x06values\x18\x02 \x03(\tB`\xbaH]\x92\x01Z\b\x01\x10@\x18\x01\"RrP\x18\xff\x012K^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$R\x06values\"\xeb\t\n" +
+	"\x06values\x18\x02 \x03(\tB`\xbaH]\x92\x01Z\b\x01\x10@\x18\x01\"RrP\x18\xff\x012K^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$R\x06values\"\xb3\n" +
+	"\n" +
 	"\tDirective\x12;\n" +
 	"\x02id\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x02id\x12 \n" +
 	"\x06number\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80@R\x06number\x12q\n" +
@@ -1958,7 +1969,8 @@ const file_teishi_v1_instrument_proto_rawDesc = "" +
 	"\x0fexemption_rules\x18\x10 \x01(\v2\x19.teishi.v1.ExemptionRulesR\x0eexemptionRules\x123\n" +
 	"\twithdrawn\x18\x11 \x01(\v2\x15.teishi.v1.WithdrawalR\twithdrawn\x129\n" +
 	"\fadopted_from\x18\x12 \x01(\v2\x16.teishi.v1.AdoptedFromR\vadoptedFrom\x12\x1a\n" +
-	"\brevision\x18\x13 \x01(\x03R\brevision\x1a8\n" +
+	"\brevision\x18\x13 \x01(\x03R\brevision\x12F\n" +
+	"\rdevice_action\x18\x14 \x01(\x0e2\x17.teishi.v1.DeviceActionB\b\xbaH\x05\x82\x01\x02\x10\x01R\fdeviceAction\x1a8\n" +
 	"\n" +
 	"TitleEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -2139,28 +2151,29 @@ var file_teishi_v1_instrument_proto_depIdxs = []int32{
 	19, // 16: teishi.v1.Directive.exemption_rules:type_name -> teishi.v1.ExemptionRules
 	21, // 17: teishi.v1.Directive.withdrawn:type_name -> teishi.v1.Withdrawal
 	22, // 18: teishi.v1.Directive.adopted_from:type_name -> teishi.v1.AdoptedFrom
-	6,  // 19: teishi.v1.Provision.selector:type_name -> teishi.v1.Selector
-	1,  // 20: teishi.v1.Provision.force:type_name -> teishi.v1.Force
-	26, // 21: teishi.v1.Provision.message:type_name -> teishi.v1.Provision.MessageEntry
-	15, // 22: teishi.v1.Provision.alternatives:type_name -> teishi.v1.Alternative
-	2,  // 23: teishi.v1.Release.kind:type_name -> teishi.v1.ReleaseKind
-	6,  // 24: teishi.v1.Release.selector:type_name -> teishi.v1.Selector
-	17, // 25: teishi.v1.Release.obligations:type_name -> teishi.v1.Obligation
-	27, // 26: teishi.v1.Release.end_time:type_name -> google.protobuf.Timestamp
-	20, // 27: teishi.v1.ExemptionRules.grounds:type_name -> teishi.v1.Ground
-	4,  // 28: teishi.v1.ExemptionRules.approver:type_name -> teishi.v1.Approver
-	28, // 29: teishi.v1.ExemptionRules.longest_duration:type_name -> google.protobuf.Duration
-	17, // 30: teishi.v1.ExemptionRules.obligations:type_name -> teishi.v1.Obligation
-	27, // 31: teishi.v1.Withdrawal.time:type_name -> google.protobuf.Timestamp
-	5,  // 32: teishi.v1.ConcernState.state:type_name -> teishi.v1.ConcernState.State
-	27, // 33: teishi.v1.ConcernState.time:type_name -> google.protobuf.Timestamp
-	13, // 34: teishi.v1.Statement.sources:type_name -> teishi.v1.Source
-	27, // 35: teishi.v1.Statement.time:type_name -> google.protobuf.Timestamp
-	36, // [36:36] is the sub-list for method output_type
-	36, // [36:36] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	0,  // 19: teishi.v1.Directive.device_action:type_name -> teishi.v1.DeviceAction
+	6,  // 20: teishi.v1.Provision.selector:type_name -> teishi.v1.Selector
+	1,  // 21: teishi.v1.Provision.force:type_name -> teishi.v1.Force
+	26, // 22: teishi.v1.Provision.message:type_name -> teishi.v1.Provision.MessageEntry
+	15, // 23: teishi.v1.Provision.alternatives:type_name -> teishi.v1.Alternative
+	2,  // 24: teishi.v1.Release.kind:type_name -> teishi.v1.ReleaseKind
+	6,  // 25: teishi.v1.Release.selector:type_name -> teishi.v1.Selector
+	17, // 26: teishi.v1.Release.obligations:type_name -> teishi.v1.Obligation
+	27, // 27: teishi.v1.Release.end_time:type_name -> google.protobuf.Timestamp
+	20, // 28: teishi.v1.ExemptionRules.grounds:type_name -> teishi.v1.Ground
+	4,  // 29: teishi.v1.ExemptionRules.approver:type_name -> teishi.v1.Approver
+	28, // 30: teishi.v1.ExemptionRules.longest_duration:type_name -> google.protobuf.Duration
+	17, // 31: teishi.v1.ExemptionRules.obligations:type_name -> teishi.v1.Obligation
+	27, // 32: teishi.v1.Withdrawal.time:type_name -> google.protobuf.Timestamp
+	5,  // 33: teishi.v1.ConcernState.state:type_name -> teishi.v1.ConcernState.State
+	27, // 34: teishi.v1.ConcernState.time:type_name -> google.protobuf.Timestamp
+	13, // 35: teishi.v1.Statement.sources:type_name -> teishi.v1.Source
+	27, // 36: teishi.v1.Statement.time:type_name -> google.protobuf.Timestamp
+	37, // [37:37] is the sub-list for method output_type
+	37, // [37:37] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_teishi_v1_instrument_proto_init() }

@@ -50,7 +50,7 @@ const (
 		Expectation.valid_until_time Ownership.start_time Ownership.end_time Release.end_time
 		RevokeReleaseRequest.end_time Selector.effective_time Selector.expire_time Statement.time VendorPeriod.start_time
 		VendorPeriod.end_time Withdrawal.time`
-	openEnumFields   = `App.on_stale Directive.lift_mode Expectation.outcome Expectation.reason Release.kind`
+	openEnumFields   = `App.on_stale Directive.device_action Directive.lift_mode Expectation.outcome Expectation.reason Release.kind`
 	closedEnumFields = `ConcernState.state ExemptionRules.approver Provision.force`
 	pageFields       = `
 		ListAppsRequest.page_size ListAttributesRequest.page_size ListDirectivesRequest.page_size
