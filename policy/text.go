@@ -45,17 +45,20 @@ func (t Text) Map() map[string]string {
 }
 
 // In returns the text in the language: of the exact tag, else its base, else `en`, else the least tag there is.
-func (t Text) In(language string) string {
+func (t Text) In(language string) string { return t.Wording(language).Text }
+
+// Wording returns what In does, with the language that it is in. Without any text it is zero.
+func (t Text) Wording(language string) Wording {
 	base, _, _ := strings.Cut(language, "-")
 	for _, tag := range [...]string{language, base, "en"} {
 		if i, found := t.find(tag); found {
-			return t[i].Text
+			return t[i]
 		}
 	}
 	if len(t) == 0 {
-		return ""
+		return Wording{}
 	}
-	return t[0].Text
+	return t[0]
 }
 
 func (t Text) find(language string) (int, bool) {

@@ -38,13 +38,8 @@ func (a *answer) fill(v *policystore.View, q policy.Query, t *terms) {
 	}
 	q.At = t.at
 	resolved := v.Resolve(q)
-	decision := decide(v, &resolved, t)
-	a.edge = decision.ValidUntil
-	var doubted *doubted
-	if len(t.instead) > 0 {
-		doubted = doubt(&decision, v, q, t)
-		a.edge = min(a.edge, doubted.edge)
-	}
+	decision, doubted, edge := settle(v, q, &resolved, t)
+	a.edge = edge
 	r := &a.response
 	r.Outcome, r.Reason = outcomes[decision.Outcome], teishiv1.Reason(decision.Reason)
 	r.Unrecognized = resolved.Unrecognized
@@ -60,6 +55,18 @@ func (a *answer) fill(v *policystore.View, q policy.Query, t *terms) {
 		again := resolved // an explainer keeps it; without one it need not be on the heap
 		r.Explanation = explanation(v.Explain(&again))
 	}
+}
+
+// settle answers a resolved question, no milder than at any time that it may be, and says when that may change. What is doubted
+// is nil unless the clock is.
+func settle(v *policystore.View, q policy.Query, resolved *policy.Resolved, t *terms) (decision policy.Decision, doubted *doubted, edge policy.Instant) {
+	decision = decide(v, resolved, t)
+	edge = decision.ValidUntil
+	if len(t.instead) > 0 {
+		doubted = doubt(&decision, v, q, t)
+		edge = min(edge, doubted.edge)
+	}
+	return decision, doubted, edge
 }
 
 // decide answers a question, as far as policy of that age may permit anything.

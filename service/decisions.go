@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -37,22 +38,34 @@ func (d *decisionServer) ListDecisions(ctx context.Context, req *teishiv1.ListDe
 	if _, err := queryOf(req.Organization, req.App, req.Purpose, req.Attributes); err != nil {
 		return nil, err
 	}
-	p, err := d.open(ctx, teishiv1.DecisionService_ListDecisions_FullMethodName, req, func() (policystore.View, policy.Instant, error) {
-		v, err := d.view(ctx, &t)
+	p, err := d.openAnswers(ctx, teishiv1.DecisionService_ListDecisions_FullMethodName, req, &t)
+	if err != nil {
+		return nil, err
+	}
+	return p.decide(ctx, req, &t)
+}
+
+// openAnswers begins a page of answers: the first one on the terms, which a later one takes from its token.
+func (s *Server) openAnswers(ctx context.Context, method string, req listRequest, t *terms) (*page, error) {
+	p, err := s.open(ctx, method, req, func() (policystore.View, policy.Instant, error) {
+		v, err := s.view(ctx, t)
 		return v, t.at, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	if req.PageToken == "" {
+	if req.GetPageToken() == "" {
 		p.token.instead = t.instead
-	} else {
-		t.at, t.instead, t.past = p.token.at, p.token.instead, true
+		return p, nil
 	}
+	t.at, t.instead, t.past = p.token.at, p.token.instead, true
 	if p.overtaken && !t.former() {
-		p.view.Freshness = overtaken(p.view.Freshness, d.moment().now.Time().Sub(t.at.Time()))
+		p.view.Freshness = overtaken(p.view.Freshness, s.moment().now.Time().Sub(t.at.Time()))
 	}
-	return p.decide(ctx, req, &t)
+	if most := t.demand.MaxStaleness; most > 0 && p.view.Freshness.Age > most {
+		return nil, fmt.Errorf("a page of policy %s old: %w", p.view.Freshness.Age, policystore.ErrTooStale)
+	}
+	return p, nil
 }
 
 // overtaken is the freshness of answers that a later entry has overtaken since the instant they were pinned at.

@@ -48,8 +48,17 @@ func (d *doubted) temper(r *teishiv1.CheckResponse) {
 			}
 		}
 	case teishiv1.Outcome_OUTCOME_INDETERMINATE:
-		for _, permitted := range d.permitted {
-			r.PermittedPurposes = slices.DeleteFunc(r.PermittedPurposes, func(p string) bool { return !slices.Contains(permitted, p) })
-		}
+		r.PermittedPurposes = d.always(r.PermittedPurposes)
 	}
+}
+
+// always returns those of the purposes that are permitted at every time; all, if the clock is not in doubt.
+func (d *doubted) always(purposes []string) []string {
+	if d == nil {
+		return purposes
+	}
+	for _, permitted := range d.permitted {
+		purposes = slices.DeleteFunc(purposes, func(p string) bool { return !slices.Contains(permitted, p) })
+	}
+	return purposes
 }

@@ -40,6 +40,7 @@ type house struct {
 	audit      teishiv1.AuditServiceClient
 	following  teishiv1.LogServiceClient
 	fleet      teishiv1.FleetServiceClient
+	devices    teishiv1.RestrictionServiceClient
 }
 
 // lines keeps what was logged.
@@ -132,6 +133,7 @@ func (h *house) dial() {
 	h.audit = teishiv1.NewAuditServiceClient(h.conn)
 	h.following = teishiv1.NewLogServiceClient(h.conn)
 	h.fleet = teishiv1.NewFleetServiceClient(h.conn)
+	h.devices = teishiv1.NewRestrictionServiceClient(h.conn)
 }
 
 func (h *house) must(err error) {

@@ -28,6 +28,9 @@ var manners = map[string]manner{
 	teishiv1.DecisionService_StreamCheck_FullMethodName:    {plain: true, limit: maxQuestion, endless: true},
 	teishiv1.DecisionService_WatchDecisions_FullMethodName: {plain: true, endless: true},
 
+	teishiv1.RestrictionService_GetRestrictions_FullMethodName:   {quiet: true, limit: maxQuestion},
+	teishiv1.RestrictionService_WatchRestrictions_FullMethodName: {quiet: true, limit: maxQuestion, endless: true},
+
 	teishiv1.LogService_Tail_FullMethodName:    {endless: true, limit: maxQuestion},
 	teishiv1.LogService_Report_FullMethodName:  {quiet: true, limit: maxQuestion},
 	teishiv1.LogService_GetHead_FullMethodName: {quiet: true, limit: maxQuestion},

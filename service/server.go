@@ -133,6 +133,7 @@ const live = "live"
 
 func (s *Server) register() {
 	teishiv1.RegisterDecisionServiceServer(s.grpc, &decisionServer{Server: s})
+	teishiv1.RegisterRestrictionServiceServer(s.grpc, &restrictionServer{Server: s})
 	if s.authority != nil {
 		teishiv1.RegisterRegistryServiceServer(s.grpc, &registryServer{Server: s})
 		teishiv1.RegisterDirectiveServiceServer(s.grpc, &directiveServer{Server: s})

@@ -24,7 +24,7 @@ import (
 func TestHealth(t *testing.T) {
 	h := open(t)
 	health := healthv1.NewHealthClient(h.conn)
-	for _, name := range []string{"", "teishi.v1.DecisionService", "teishi.v1.RegistryService", "teishi.v1.DirectiveService", "teishi.v1.AuditService", "teishi.v1.LogService", "teishi.v1.FleetService", "live"} {
+	for _, name := range []string{"", "teishi.v1.DecisionService", "teishi.v1.RegistryService", "teishi.v1.DirectiveService", "teishi.v1.AuditService", "teishi.v1.LogService", "teishi.v1.FleetService", "teishi.v1.RestrictionService", "live"} {
 		watch, err := health.Watch(t.Context(), &healthv1.HealthCheckRequest{Service: name})
 		h.must(err)
 		for {
@@ -50,7 +50,7 @@ func TestReflection(t *testing.T) {
 	for _, s := range resp.GetListServicesResponse().GetService() {
 		names = append(names, s.Name)
 	}
-	for _, want := range []string{"teishi.v1.DecisionService", "teishi.v1.RegistryService", "teishi.v1.DirectiveService", "teishi.v1.AuditService", "teishi.v1.LogService", "teishi.v1.FleetService", "grpc.health.v1.Health"} {
+	for _, want := range []string{"teishi.v1.DecisionService", "teishi.v1.RegistryService", "teishi.v1.DirectiveService", "teishi.v1.AuditService", "teishi.v1.LogService", "teishi.v1.FleetService", "teishi.v1.RestrictionService", "grpc.health.v1.Health"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("reflection lists %q, without %s", names, want)
 		}
