@@ -86,20 +86,22 @@ func (Restriction_State) EnumDescriptor() ([]byte, []int) {
 // What an app on a device is to be.
 type Restriction struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The identifier, without its scheme: a bundle id, a package name, a domain. Example: `jp.naver.line`.
+	// The identifier, without its scheme: a bundle id, a package name, a domain. A domain stands for those beneath it too that no
+	// longer one listed stands for. Example: `jp.naver.line`.
 	Identifier string `protobuf:"bytes,1,opt,name=identifier,proto3" json:"identifier,omitempty"`
 	// The id of the app that holds it.
 	App string `protobuf:"bytes,2,opt,name=app,proto3" json:"app,omitempty"`
 	// Whether it may be used.
 	State Restriction_State `protobuf:"varint,3,opt,name=state,proto3,enum=teishi.v1.Restriction_State" json:"state,omitempty"`
 	// What a device does that does not know the purpose. BLOCKED: block. ALLOWED: allow. RESTRICTED: block if a directive that
-	// restricts it says so, in its `device_action`.
+	// restricts it says so in its `device_action`, be it told here or not, or if policy is too old to permit anything.
 	DeviceAction DeviceAction `protobuf:"varint,4,opt,name=device_action,json=deviceAction,proto3,enum=teishi.v1.DeviceAction" json:"device_action,omitempty"`
 	// The fewest purposes under which every use is ALLOWED. Only with RESTRICTED.
 	PermittedPurposes []string `protobuf:"bytes,5,rep,name=permitted_purposes,json=permittedPurposes,proto3" json:"permitted_purposes,omitempty"`
-	// On whose authority: the directives that restrict it, by id, the first 32.
+	// On whose authority: the directives that restrict it, by id: those of the first 32 provisions that do.
 	Directives []string `protobuf:"bytes,6,rep,name=directives,proto3" json:"directives,omitempty"`
-	// What to tell whoever holds the device, in the languages asked for: the messages of the provisions that restrict it.
+	// What to tell whoever holds the device, in the languages asked for: the messages of those provisions, by language, 1 MiB at
+	// most.
 	Messages []*RestrictionMessage `protobuf:"bytes,7,rep,name=messages,proto3" json:"messages,omitempty"`
 	// The first later instant at which it may change by the passing of time alone. Unset: never.
 	ValidUntilTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=valid_until_time,json=validUntilTime,proto3" json:"valid_until_time,omitempty"`
