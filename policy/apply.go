@@ -57,7 +57,7 @@ type put struct {
 func (s *Snapshot) build(rev Revision) *builder {
 	next := *s
 	next.revision = rev
-	next.order, next.held = &order{}, &held{}
+	next.order = &order{}
 	return &builder{Snapshot: &next, edit: &edit{}, seen: make(map[Key]bool)}
 }
 

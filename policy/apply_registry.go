@@ -170,6 +170,9 @@ func (b *builder) vendorPeriods(field string, list []VendorPeriod) ([]vendorPeri
 
 func (b *builder) foldApps() error {
 	puts := b.puts[KindApp]
+	if len(puts)+len(b.deletes[KindApp]) > 0 {
+		b.held = &held{}
+	}
 	for i := range puts {
 		puts[i].row = b.apps.reserve(b, puts[i].resource.(*App).ID)
 		b.forgetApp(puts[i].row)

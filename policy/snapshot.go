@@ -46,12 +46,12 @@ type Snapshot struct {
 	index           index
 
 	order *order // made when asked for
-	held  *held  // likewise
+	held  *held  // likewise; shared by snapshots of the same apps
 }
 
 // New returns the snapshot before the first entry.
 func New() *Snapshot {
-	s := &Snapshot{seed: maphash.MakeSeed(), tree: newPurposeTree(nil), attrs: &attributeTable{}}
+	s := &Snapshot{seed: maphash.MakeSeed(), held: &held{}, tree: newPurposeTree(nil), attrs: &attributeTable{}}
 	s.index.salt = maphash.String(s.seed, "index")
 	b := s.build(0)
 	b.groups.ordinal(b, groupKey{kind: groupAll})

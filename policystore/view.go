@@ -102,13 +102,13 @@ func freshness(age time.Duration) State {
 // state is what a replica has: it is swapped whole and never changed.
 type state struct {
 	fold
-	proof   *proof        // the newest of what is applied; nil until there is one
-	former  *proof        // of before the start, from the local checkpoint: it tells an age, and makes nothing FRESH
-	head    Position      // the last heard of, by entry or proof
-	payload int64         // bytes of payload applied since the replica began
-	source  string        // the name of the origin that brought the last news
-	frozen  error         // why no origin is believed, or nil
-	sequel  *sequel       // what is served once another entry is applied, or when it froze
+	proof   *proof   // the newest of what is applied; nil until there is one
+	former  *proof   // of before the start, from the local checkpoint: it tells an age, and makes nothing FRESH
+	head    Position // the last heard of, by entry or proof
+	payload int64    // bytes of payload applied since the replica began
+	source  string   // the name of the origin that brought the last news
+	frozen  error    // why no origin is believed, or nil
+	sequel  *sequel  // what is served once another entry is applied, or when it froze
 }
 
 // sequel leads from the states at one position, which differ in what proves them, to the one that is served after them.

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
@@ -36,11 +34,6 @@ func (s *restrictionServer) GetRestrictions(ctx context.Context, req *teishiv1.G
 		return nil, err
 	}
 	return p.restrict(ctx, d, &t)
-}
-
-// WatchRestrictions is to come.
-func (s *restrictionServer) WatchRestrictions(*teishiv1.WatchRestrictionsRequest, teishiv1.RestrictionService_WatchRestrictionsServer) error {
-	return status.Error(codes.Unimplemented, "restrictions are not watched yet: ask GetRestrictions")
 }
 
 // restrict tells the restrictions of the page.

@@ -1,11 +1,11 @@
 package service
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -78,6 +78,7 @@ type watch struct {
 	subject  subject
 	language string
 	interval time.Duration
+	broad    string        // the organization, where it asks about all apps of a kind that there are; else empty
 	woken    chan struct{} // holds one when there is something to look at
 	asked    []asked
 
@@ -102,11 +103,15 @@ type asked struct {
 
 // subject is what a watch is of.
 type subject interface {
+	// apps returns the apps that there is a question about by a policy, in order, if that depends on it, and whether it does.
+	apps(v *policystore.View) (apps []string, depends bool)
+	// question returns that about an app.
+	question(app string) policy.Query
 	// answer returns the answer to a question in full, a digest of what of it does not change all the time, and the first
 	// later instant at which it may change.
 	answer(v *policystore.View, i int, q policy.Query, t *terms) (m proto.Message, digest uint64, edge policy.Instant)
-	// tell sends changes of one place, by the number of their questions. The place is nil while there are more of it.
-	tell(ctx context.Context, list []change, place *teishiv1.WatchPosition) error
+	// tell sends changes of one place, by the number of their questions, and the apps that are no longer asked about.
+	tell(ctx context.Context, list []change, gone []string, place *teishiv1.WatchPosition) error
 	// say sends anything else.
 	say(ctx context.Context, e event) error
 }
@@ -323,7 +328,7 @@ func (w *watch) steps(ctx context.Context, states []*passed, f *policystore.Fres
 	}
 	for _, s := range states {
 		touched := w.numbers(func(a *asked) bool { return s.whole || s.touched.Query(a.query.Organization, a.query.App) })
-		if len(touched) == 0 {
+		if _, others := w.others(&s.view); len(touched) == 0 && !others {
 			continue
 		}
 		if err := w.step(ctx, s, touched, f, t); err != nil {
@@ -347,22 +352,47 @@ func (w *watch) numbers(holds func(*asked) bool) []int {
 // step goes on to a place: it answers the questions of those numbers, or all if that is nil, and tells those whose answers are not
 // what they were.
 func (w *watch) step(ctx context.Context, to *passed, numbers []int, f *policystore.Freshness, t *terms) error {
-	list := w.answer(to, numbers, f, t)
-	if len(list) == 0 {
+	list, gone := w.answer(to, numbers, f, t)
+	if len(list)+len(gone) == 0 {
 		return nil
 	}
 	place := w.here()
-	if err := w.subject.tell(ctx, list, place); err != nil {
+	if err := w.subject.tell(ctx, list, gone, place); err != nil {
 		return err
 	}
 	w.told(place)
 	return nil
 }
 
-// answer answers questions at a place, and returns the answers that are not what they were.
-func (w *watch) answer(to *passed, numbers []int, f *policystore.Freshness, t *terms) (list []change) {
+// others returns the apps that there is a question about by a policy, and whether they are others than there were.
+func (w *watch) others(v *policystore.View) (apps []string, others bool) {
+	apps, depends := w.subject.apps(v)
+	same := func(app string, a asked) bool { return app == a.query.App }
+	return apps, depends && !slices.EqualFunc(apps, w.asked, same)
+}
+
+// renew takes up questions about other apps, each with what was answered before, and returns the apps that are no longer asked about.
+func (w *watch) renew(apps []string) (gone []string) {
+	before := make(map[string]uint64, len(w.asked))
+	for i := range w.asked {
+		before[w.asked[i].query.App] = w.asked[i].digest
+	}
+	w.asked = make([]asked, len(apps))
+	for i, app := range apps {
+		w.asked[i] = asked{query: w.subject.question(app), digest: before[app]}
+		delete(before, app)
+	}
+	return slices.Sorted(maps.Keys(before))
+}
+
+// answer answers questions at a place, and returns the answers that are not what they were, and the apps that are no longer asked
+// about there.
+func (w *watch) answer(to *passed, numbers []int, f *policystore.Freshness, t *terms) (list []change, gone []string) {
 	v := to.view
 	v.Freshness = *f
+	if next, others := w.others(&v); others {
+		gone, numbers = w.renew(next), nil
+	}
 	one := func(i int) {
 		a := &w.asked[i]
 		before := a.digest
@@ -380,10 +410,14 @@ func (w *watch) answer(to *passed, numbers []int, f *policystore.Freshness, t *t
 		one(i)
 	}
 	w.at, w.time = to, t.at
+	edge := policy.Forever
+	for i := range w.asked {
+		edge = min(edge, w.asked[i].edge)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.edge = slices.MinFunc(w.asked, func(a, b asked) int { return cmp.Compare(a.edge, b.edge) }).edge
-	return list
+	w.edge = edge
+	return list, gone
 }
 
 // freshness returns how fresh policy is, and notes the mood.

@@ -21,7 +21,7 @@ const toldAtOnce = 256 << 10
 // WatchDecisions tells answers, and each that changes.
 func (d *decisionServer) WatchDecisions(req *teishiv1.WatchDecisionsRequest, stream teishiv1.DecisionService_WatchDecisionsServer) error {
 	subject := &decisions{stream: stream}
-	list, err := subject.ask(req.Selectors)
+	list, err := subject.expand(req.Selectors)
 	if err != nil {
 		return err
 	}
@@ -59,13 +59,13 @@ func placeable(p *teishiv1.WatchPosition, selectors uint64) error {
 	case p.Epoch < 0:
 		return negative("resume.epoch")
 	case p.Selectors != 0 && p.Selectors != selectors:
-		return &policy.InvalidError{Field: "resume.selectors", Problem: "it is a place of other selectors, or another language: begin anew"}
+		return &policy.InvalidError{Field: "resume.selectors", Problem: "it is a place of other questions, or in other languages: begin anew"}
 	}
 	return nil
 }
 
 // selectorsDigest tells what is asked, and in which language, from anything else; never 0.
-func selectorsDigest(req *teishiv1.WatchDecisionsRequest) (uint64, error) {
+func selectorsDigest(req proto.Message) (uint64, error) {
 	bare, err := without(req, "resume", "heartbeat_interval")
 	if err != nil {
 		return 0, err
@@ -85,8 +85,8 @@ type decisions struct {
 // field3 says where in the request a question has its names from: selector, and organization, app and purpose in it.
 type field3 struct{ selector, organization, app, purpose int32 }
 
-// ask makes the questions of selectors.
-func (s *decisions) ask(selectors []*teishiv1.DecisionSelector) ([]asked, error) {
+// expand makes the questions of selectors.
+func (s *decisions) expand(selectors []*teishiv1.DecisionSelector) ([]asked, error) {
 	n, err := countQuestions(selectors)
 	if err != nil {
 		return nil, err
@@ -157,6 +157,10 @@ func (f field3) place(field string) string {
 	return at + field
 }
 
+// The questions are those that were asked.
+func (s *decisions) apps(*policystore.View) ([]string, bool) { return nil, false }
+func (s *decisions) question(string) policy.Query            { return policy.Query{} }
+
 func (s *decisions) answer(v *policystore.View, _ int, q policy.Query, t *terms) (proto.Message, uint64, policy.Instant) {
 	a := &answer{}
 	a.fill(v, q, t)
@@ -173,7 +177,7 @@ func (a *answer) digest() uint64 {
 	return d
 }
 
-func (s *decisions) tell(ctx context.Context, list []change, place *teishiv1.WatchPosition) error {
+func (s *decisions) tell(ctx context.Context, list []change, _ []string, place *teishiv1.WatchPosition) error {
 	if s.anew {
 		if err := s.registered(list); err != nil {
 			return err
@@ -220,6 +224,7 @@ func (s *decisions) registered(list []change) error {
 	return nil
 }
 
+// say is part of subject.
 func (s *decisions) say(ctx context.Context, e event) error {
 	resp := &teishiv1.WatchDecisionsResponse{Position: e.place}
 	switch {
@@ -234,7 +239,12 @@ func (s *decisions) say(ctx context.Context, e event) error {
 }
 
 func (s *decisions) send(ctx context.Context, m *teishiv1.WatchDecisionsResponse) error {
+	return sendSoon(ctx, s.stream, m)
+}
+
+// sendSoon sends a message, unless it is left unread for too long.
+func sendSoon[M any](ctx context.Context, stream sender[M], m M) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, sendWithin, errLagged)
 	defer cancel()
-	return give(ctx, s.stream, m)
+	return give(ctx, stream, m)
 }

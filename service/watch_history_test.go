@@ -48,10 +48,12 @@ func watchHistory(t *testing.T, dice *rand.Rand) int {
 	h.suspend()
 	p := &play{house: h, dice: dice}
 	p.open(nil)
+	p.watchDevices(nil)
 	for range 60 {
 		p.step()
 		synctest.Wait()
 		p.compare()
+		p.compareDevices()
 		if t.Failed() {
 			break
 		}
@@ -65,7 +67,9 @@ type play struct {
 	dice    *rand.Rand
 	mu      sync.Mutex // guards what is told
 	w       *fold
-	places  []snapshotted // of late, with what had been told by then
+	devices map[string]*teishiv1.Restriction // what was told, by identifier
+	ended   chan *teishiv1.WatchPosition     // where the watch of that has ended
+	places  []snapshotted                    // of late, with what had been told by then
 	writes  int
 	changes int
 }
@@ -283,7 +287,7 @@ func (p *play) write() {
 	one := func(list ...string) string { return list[p.dice.IntN(len(list))] }
 	id := fmt.Sprint("d", p.dice.IntN(4))
 	var err error
-	switch p.dice.IntN(9) {
+	switch p.dice.IntN(10) {
 	case 0, 1:
 		_, err = p.directives.IssueDirective(p.t.Context(), text(p.t, &teishiv1.IssueDirectiveRequest{}, fmt.Sprintf(
 			`directive { id: %q authority: "jp" title { key: "en" value: "t%d" } exemption_rules { approver: APPROVER_AUTHORITY grounds { id: "need" } longest_duration { seconds: 100000 } }
@@ -306,14 +310,74 @@ func (p *play) write() {
 		_, err = p.registry.PutVendor(p.t.Context(), text(p.t, &teishiv1.PutVendorRequest{}, fmt.Sprintf(
 			`vendor { id: "z" %s } reason: "r"`, one(`parents { vendor: "naver" }`, ``, `countries { country: "KR" }`))))
 	case 7:
+		_, err = p.registry.PutApp(p.t.Context(), text(p.t, &teishiv1.PutAppRequest{}, fmt.Sprintf(`app { id: "a%d" %s %s } reason: "r"`,
+			p.dice.IntN(3), one(fmt.Sprintf(`identifiers: "ios:com.example.%d"`, p.dice.IntN(5)), ``), one(`tags: "sns"`, ``))))
+	case 8:
 		_, err = p.registry.PutOrganization(p.t.Context(), text(p.t, &teishiv1.PutOrganizationRequest{}, fmt.Sprintf(
 			`organization { id: %q parent: "city" } reason: "r"`, id)))
-	case 8:
+	case 9:
 		_, err = p.directives.GrantExemption(p.t.Context(), text(p.t, &teishiv1.GrantExemptionRequest{}, fmt.Sprintf(
 			`directive: %q ground: "need" justification: "j" reason: "r" selector { organizations { in: %q } effective_time { %s } expire_time { %s } }`, fmt.Sprint("d", p.dice.IntN(p.writes)+1),
 			one("mic", "school"), timestamppb.New(time.Now()), timestamppb.New(time.Now().Add(time.Duration(1+p.dice.IntN(500))*time.Second)))))
 	}
 	if err != nil && strings.Contains(describe(err), "proto:") {
 		p.t.Error(err)
+	}
+}
+
+// watchDevices watches the restrictions of devices, after a place or anew.
+func (p *play) watchDevices(from *teishiv1.WatchPosition) {
+	p.t.Helper()
+	if from == nil {
+		p.devices = make(map[string]*teishiv1.Restriction)
+	}
+	stream, err := p.house.devices.WatchRestrictions(p.t.Context(), &teishiv1.WatchRestrictionsRequest{Organization: "school", Platform: "ios", Resume: from})
+	p.must(err)
+	p.ended = make(chan *teishiv1.WatchPosition, 1)
+	go func(ended chan<- *teishiv1.WatchPosition) {
+		for {
+			m, err := stream.Recv()
+			if err != nil {
+				ended <- from
+				return
+			}
+			p.mu.Lock()
+			for _, r := range m.GetChanges().GetRestrictions() {
+				if proto.Equal(p.devices[r.Identifier], r) {
+					p.t.Errorf("told again is %v", r)
+				}
+				p.devices[r.Identifier] = r
+			}
+			for _, name := range m.GetChanges().GetRemoved() {
+				delete(p.devices, name)
+			}
+			p.mu.Unlock()
+			if m.Position != nil {
+				from = m.Position
+			}
+		}
+	}(p.ended)
+	synctest.Wait()
+}
+
+// compareDevices compares what devices were told with what they are answered now.
+func (p *play) compareDevices() {
+	p.t.Helper()
+	select {
+	case from := <-p.ended:
+		p.watchDevices(from)
+	default:
+	}
+	resp, err := p.house.devices.GetRestrictions(p.t.Context(), &teishiv1.GetRestrictionsRequest{Organization: "school", Platform: "ios"})
+	p.must(err)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(resp.GetRestrictions()) != len(p.devices) {
+		p.t.Errorf("told are %d restrictions, there are %d", len(p.devices), len(resp.GetRestrictions()))
+	}
+	for _, r := range resp.GetRestrictions() {
+		if !proto.Equal(r, p.devices[r.Identifier]) {
+			p.t.Errorf("told %v\nis %v", p.devices[r.Identifier], r)
+		}
 	}
 }

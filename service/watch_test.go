@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -424,4 +425,106 @@ func TestWatchAges(t *testing.T) {
 		}
 		h.watches(lineOfAll, w.place)
 	})
+}
+
+// restricting is a watch of restrictions read event by event.
+type restricting struct {
+	*house
+	stream teishiv1.RestrictionService_WatchRestrictionsClient
+	told   map[string]*teishiv1.Restriction
+	place  *teishiv1.WatchPosition
+}
+
+func (h *house) watchesDevices(request string, resume ...*teishiv1.WatchPosition) *restricting {
+	h.t.Helper()
+	req := text(h.t, &teishiv1.WatchRestrictionsRequest{}, request)
+	req.HeartbeatInterval = durationpb.New(time.Minute)
+	if len(resume) > 0 {
+		req.Resume = resume[0]
+	}
+	stream, err := h.devices.WatchRestrictions(h.t.Context(), req)
+	h.must(err)
+	w := &restricting{house: h, stream: stream, told: make(map[string]*teishiv1.Restriction)}
+	for w.next().GetSynced() == nil {
+	}
+	return w
+}
+
+// next returns the next event.
+func (w *restricting) next() *teishiv1.WatchRestrictionsResponse {
+	w.t.Helper()
+	m, err := w.stream.Recv()
+	if err != nil {
+		w.t.Fatal(describe(err))
+	}
+	for _, r := range m.GetChanges().GetRestrictions() {
+		w.told[r.Identifier] = r
+	}
+	for _, name := range m.GetChanges().GetRemoved() {
+		delete(w.told, name)
+	}
+	if m.Position != nil {
+		w.place = m.Position
+	}
+	return m
+}
+
+// until reads until the identifier is in a state.
+func (w *restricting) until(identifier string, state teishiv1.Restriction_State) *teishiv1.Restriction {
+	w.t.Helper()
+	for w.told[identifier].GetState() != state {
+		w.next()
+	}
+	return w.told[identifier]
+}
+
+const phones = `organization: "mic" platform: "ios" device: "government-issued" languages: "ja"`
+
+// Devices of an organization are told BLOCKED after a halt, RESTRICTED with what is permitted after a partial lift, and ALLOWED after
+// the last; and of apps that come and go.
+func TestWatchRestrictions(t *testing.T) {
+	h := open(t)
+	h.settle()
+	w := h.watchesDevices(phones)
+	line := "jp.naver.line"
+	if r := w.told[line]; len(w.told) != 1 || r.GetState() != teishiv1.Restriction_STATE_ALLOWED || r.App != "line" {
+		t.Fatalf("at first %v", w.told)
+	}
+	do(h, h.directives.IssueDirective, &teishiv1.IssueDirectiveRequest{}, `directive { `+halt+` } reason: "halt"`)
+	if r := w.until(line, teishiv1.Restriction_STATE_BLOCKED); r.DeviceAction != teishiv1.DeviceAction_DEVICE_ACTION_BLOCK || len(r.Directives) != 1 || r.Messages[0].Text != "使わないこと" {
+		t.Errorf("after a halt %v", r)
+	}
+	do(h, h.directives.LiftDirective, &teishiv1.LiftDirectiveRequest{}, `directive: "halt" selector { purposes { in: "public" } } reason: "in part"`)
+	if r := w.until(line, teishiv1.Restriction_STATE_RESTRICTED); !slices.Equal(r.PermittedPurposes, []string{"public"}) || r.DeviceAction != teishiv1.DeviceAction_DEVICE_ACTION_ALLOW {
+		t.Errorf("after a partial lift %v", r)
+	}
+	place := w.place
+	do(h, h.directives.LiftDirective, &teishiv1.LiftDirectiveRequest{}, `directive: "halt" reason: "the last"`)
+	if r := w.until(line, teishiv1.Restriction_STATE_ALLOWED); len(r.Directives)+len(r.Messages)+len(r.PermittedPurposes) != 0 {
+		t.Errorf("after the last lift %v", r)
+	}
+	do(h, h.registry.PutApp, &teishiv1.PutAppRequest{}, `app { id: "another" identifiers: "ios:com.another" identifiers: "android:com.another" } reason: "new"`)
+	w.until("com.another", teishiv1.Restriction_STATE_ALLOWED)
+	do(h, h.registry.PutApp, &teishiv1.PutAppRequest{}, `app { id: "line" } reason: "no identifiers"`)
+	for w.told[line] != nil {
+		w.next()
+	}
+	again := h.watchesDevices(phones, place)
+	if again.told[line] != nil || again.told["com.another"].GetState() != teishiv1.Restriction_STATE_ALLOWED {
+		t.Errorf("who goes on from before is told %v", again.told)
+	}
+	for _, c := range []struct {
+		request string
+		want    problem
+	}{
+		{`organization: "nobody" platform: "ios"`, problem{codes.NotFound, "RESOURCE_NOT_FOUND", "organization"}},
+		{`organization: "mic" platform: "symbian"`, invalid("platform")},
+		{`organization: "mic" platform: "ios" device: "toaster"`, problem{codes.InvalidArgument, "UNKNOWN_REFERENCE", "device"}},
+		{`organization: "mic" platform: "ios" heartbeat_interval { seconds: 90 }`, invalid("heartbeat_interval")},
+	} {
+		stream, err := h.devices.WatchRestrictions(t.Context(), text(t, &teishiv1.WatchRestrictionsRequest{}, c.request))
+		h.must(err)
+		_, err = stream.Recv()
+		c.want.check(t, c.request, err)
+	}
 }

@@ -42,7 +42,8 @@ type watchers struct {
 	past  []*passed                   // in order, none left out; the last is what is served
 	cost  int                         // of all of them
 	open  map[*watch]struct{}         // all
-	byApp map[string]map[*watch][]int // by the app of its questions, with their numbers
+	byApp map[string]map[*watch][]int // those of questions that are as they were asked, by their apps, with their numbers
+	broad map[*watch]string           // those of every app of a kind, with the organization
 	mood  mood                        // that they were last woken for
 }
 
@@ -54,6 +55,7 @@ func newWatchers(r *policystore.Replica, clock func() moment) *watchers {
 		newer:     make(chan struct{}),
 		open:      make(map[*watch]struct{}),
 		byApp:     make(map[string]map[*watch][]int),
+		broad:     make(map[*watch]string),
 	}
 }
 
@@ -110,10 +112,17 @@ func (ws *watchers) wakeTouched(p *passed) {
 		for w := range ws.open {
 			w.mark(p.number)
 		}
+	}
+	if p.whole || p.touched.Nothing() {
 		return
 	}
+	for w, organization := range ws.broad {
+		if p.touched.Organization(organization) {
+			w.mark(p.number)
+		}
+	}
 	for app, watching := range ws.byApp {
-		if p.touched.Nothing() || !p.touched.App(app) {
+		if !p.touched.App(app) {
 			continue
 		}
 		for w, numbers := range watching {
@@ -186,6 +195,13 @@ func (ws *watchers) enroll(w *watch, from *passed) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	ws.open[w] = struct{}{}
+	if from.number < ws.past[len(ws.past)-1].number {
+		w.mark(from.number + 1)
+	}
+	if w.broad != "" {
+		ws.broad[w] = w.broad
+		return
+	}
 	for i := range w.asked {
 		app := w.asked[i].query.App
 		if ws.byApp[app] == nil {
@@ -193,15 +209,13 @@ func (ws *watchers) enroll(w *watch, from *passed) {
 		}
 		ws.byApp[app][w] = append(ws.byApp[app][w], i)
 	}
-	if from.number < ws.past[len(ws.past)-1].number {
-		w.mark(from.number + 1)
-	}
 }
 
 func (ws *watchers) leave(w *watch) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	delete(ws.open, w)
+	delete(ws.broad, w)
 	for i := range w.asked {
 		app := w.asked[i].query.App
 		if delete(ws.byApp[app], w); len(ws.byApp[app]) == 0 {

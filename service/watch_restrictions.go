@@ -1,0 +1,97 @@
+package service
+
+import (
+	"context"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
+	"github.com/teishi-dev/teishi/policy"
+	"github.com/teishi-dev/teishi/policystore"
+)
+
+// WatchRestrictions tells the restrictions of a platform, and each that changes.
+func (s *restrictionServer) WatchRestrictions(req *teishiv1.WatchRestrictionsRequest, stream teishiv1.RestrictionService_WatchRestrictionsServer) error {
+	d := newDevices(req.Organization, req.Platform, req.Device, req.Languages)
+	w := &watch{watchers: s.watchers, subject: &restrictions{devices: d, stream: stream}, broad: req.Organization}
+	var err error
+	if w.interval, err = heartbeatOf(req.HeartbeatInterval); err != nil {
+		return err
+	}
+	if w.selectors, err = selectorsDigest(req); err != nil {
+		return err
+	}
+	if err := placeable(req.Resume, w.selectors); err != nil {
+		return err
+	}
+	if req.Resume == nil {
+		v, err := s.replica.View(stream.Context(), policystore.Demand{})
+		if err == nil {
+			err = d.registered(&v)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return w.run(stream.Context(), req.Resume)
+}
+
+// restrictions is the subject of a watch of restrictions: the questions are about the identifiers that are registered.
+type restrictions struct {
+	*devices
+	stream teishiv1.RestrictionService_WatchRestrictionsServer
+}
+
+func (s *restrictions) apps(v *policystore.View) ([]string, bool) {
+	return v.Identifiers(s.platform), true
+}
+
+func (s *restrictions) answer(v *policystore.View, _ int, q policy.Query, t *terms) (proto.Message, uint64, policy.Instant) {
+	m, edge := s.restriction(v, q, t)
+	return m, digest(m), edge
+}
+
+func (s *restrictions) tell(ctx context.Context, list []change, gone []string, place *teishiv1.WatchPosition) error {
+	for first := true; first || len(list) > 0; first = false {
+		m := &teishiv1.RestrictionChanges{}
+		if first {
+			m.Removed = bare(gone)
+		}
+		size := 0
+		for ; len(list) > 0 && size < toldAtOnce; list = list[1:] {
+			m.Restrictions = append(m.Restrictions, list[0].message.(*teishiv1.Restriction))
+			size += proto.Size(list[0].message)
+		}
+		resp := &teishiv1.WatchRestrictionsResponse{Event: &teishiv1.WatchRestrictionsResponse_Changes{Changes: m}}
+		if m.More = len(list) > 0; !m.More {
+			resp.Position = place
+		}
+		if err := sendSoon(ctx, s.stream, resp); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bare returns identifiers without their schemes.
+func bare(identifiers []string) []string {
+	names := make([]string, len(identifiers))
+	for i, identifier := range identifiers {
+		_, names[i], _ = strings.Cut(identifier, ":")
+	}
+	return names
+}
+
+func (s *restrictions) say(ctx context.Context, e event) error {
+	resp := &teishiv1.WatchRestrictionsResponse{Position: e.place}
+	switch {
+	case e.synced != nil:
+		resp.Event = &teishiv1.WatchRestrictionsResponse_Synced{Synced: e.synced}
+	case e.heartbeat != nil:
+		resp.Event = &teishiv1.WatchRestrictionsResponse_Heartbeat{Heartbeat: e.heartbeat}
+	case e.restarted != nil:
+		resp.Event = &teishiv1.WatchRestrictionsResponse_Restarted{Restarted: e.restarted}
+	}
+	return sendSoon(ctx, s.stream, resp)
+}
