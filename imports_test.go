@@ -55,9 +55,10 @@ var rooms = map[string]room{
 		may:   []string{store, points, engine, api, "google.golang.org/", "buf.build/", "github.com/grpc-ecosystem/", "golang.org/x/"},
 		never: append([]string{"os/"}, drivers...),
 	},
-	module + "/examples":         {},
-	module + "/examples/cluster": {may: []string{module + "/cluster", store + "/redis", "golang.org/x/sync/"}, never: drivers},
-	module + "/cluster":          {may: []string{"google.golang.org/grpc/", "golang.org/x/sys/"}, never: drivers},
+	module + "/examples":            {},
+	module + "/examples/cluster":    {may: []string{module + "/cluster", store + "/redis", "golang.org/x/sync/"}, never: drivers},
+	module + "/examples/mdm-bridge": {may: []string{api, "google.golang.org/"}},
+	module + "/cluster":             {may: []string{"google.golang.org/grpc/", "golang.org/x/sys/"}, never: drivers},
 	module + "/cmd/teishi": {
 		may:   []string{module + "/", "google.golang.org/", "buf.build/", "go.yaml.in/", "golang.org/x/", "github.com/spf13/", "github.com/prometheus/"},
 		never: drivers,

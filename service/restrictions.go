@@ -44,6 +44,7 @@ func (p *page) restrict(ctx context.Context, d *devices, t *terms) (*teishiv1.Ge
 		DecisionTime: timestamp(&timestamppb.Timestamp{}, t.at),
 		Freshness:    freshnessMessage(&p.view.Freshness),
 	}
+	resp.Others, _ = d.restriction(&p.view, d.question(d.others), t)
 	for _, identifier := range p.view.Identifiers(d.platform) {
 		if identifier <= p.token.cursor {
 			continue
@@ -68,10 +69,17 @@ type devices struct {
 	device       string            // their class; empty: not known
 	attributes   map[string]string // of every question about them
 	languages    []string          // in which they are told why
+	others       string            // an identifier that stands for all that are not registered
 }
 
+// unregistered is an identifier that no app can have meant to hold: its top-level domain is reserved for that.
+const unregistered = "unregistered.invalid"
+
 func newDevices(organization, platform, device string, languages []string) *devices {
-	d := &devices{organization, platform, device, map[string]string{"platform": platform}, languages}
+	d := &devices{organization: organization, platform: platform, device: device, attributes: map[string]string{"platform": platform}, languages: languages}
+	if d.others = platform + ":" + unregistered; platform == "web" {
+		d.others = domainScheme + unregistered
+	}
 	if device != "" {
 		d.attributes["device"] = device
 	}
@@ -116,6 +124,9 @@ func (d *devices) restriction(v *policystore.View, q policy.Query, t *terms) (m 
 	decision, doubted, edge := settle(v, q, &resolved, t)
 	holder, _ := v.Holder(policy.KindApp, q.App)
 	_, bare, _ := strings.Cut(q.App, ":")
+	if q.App == d.others {
+		bare = ""
+	}
 	m = &teishiv1.Restriction{
 		Identifier:        bare,
 		App:               holder.ID,

@@ -348,6 +348,12 @@ func (p *play) watchDevices(from *teishiv1.WatchPosition) {
 				}
 				p.devices[r.Identifier] = r
 			}
+			if others := m.GetChanges().GetOthers(); others != nil {
+				if proto.Equal(p.devices[""], others) {
+					p.t.Errorf("told again is %v", others)
+				}
+				p.devices[""] = others
+			}
 			for _, name := range m.GetChanges().GetRemoved() {
 				delete(p.devices, name)
 			}
@@ -372,10 +378,11 @@ func (p *play) compareDevices() {
 	p.must(err)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(resp.GetRestrictions()) != len(p.devices) {
-		p.t.Errorf("told are %d restrictions, there are %d", len(p.devices), len(resp.GetRestrictions()))
+	all := append(resp.GetRestrictions(), resp.GetOthers())
+	if len(all) != len(p.devices) {
+		p.t.Errorf("told are %d restrictions, there are %d", len(p.devices), len(all))
 	}
-	for _, r := range resp.GetRestrictions() {
+	for _, r := range all {
 		if !proto.Equal(r, p.devices[r.Identifier]) {
 			p.t.Errorf("told %v\nis %v", p.devices[r.Identifier], r)
 		}

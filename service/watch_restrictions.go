@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -40,11 +41,16 @@ func (s *restrictionServer) WatchRestrictions(req *teishiv1.WatchRestrictionsReq
 // restrictions is the subject of a watch of restrictions: the questions are about the identifiers that are registered.
 type restrictions struct {
 	*devices
-	stream teishiv1.RestrictionService_WatchRestrictionsServer
+	stream     teishiv1.RestrictionService_WatchRestrictionsServer
+	registered []string // when it was last asked for
+	all        []string // that, and what stands for all others
 }
 
 func (s *restrictions) apps(v *policystore.View) ([]string, bool) {
-	return v.Identifiers(s.platform), true
+	if held := v.Identifiers(s.platform); s.all == nil || !slices.Equal(held, s.registered) {
+		s.registered, s.all = held, append([]string{s.others}, held...)
+	}
+	return s.all, true
 }
 
 func (s *restrictions) answer(v *policystore.View, _ int, q policy.Query, t *terms) (proto.Message, uint64, policy.Instant) {
@@ -60,8 +66,12 @@ func (s *restrictions) tell(ctx context.Context, list []change, gone []string, p
 		}
 		size := 0
 		for ; len(list) > 0 && size < toldAtOnce; list = list[1:] {
-			m.Restrictions = append(m.Restrictions, list[0].message.(*teishiv1.Restriction))
-			size += proto.Size(list[0].message)
+			one := list[0].message.(*teishiv1.Restriction)
+			if size += proto.Size(one); one.Identifier == "" {
+				m.Others = one
+			} else {
+				m.Restrictions = append(m.Restrictions, one)
+			}
 		}
 		resp := &teishiv1.WatchRestrictionsResponse{Event: &teishiv1.WatchRestrictionsResponse_Changes{Changes: m}}
 		if m.More = len(list) > 0; !m.More {

@@ -1,6 +1,7 @@
 package service_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -432,6 +433,7 @@ type restricting struct {
 	*house
 	stream teishiv1.RestrictionService_WatchRestrictionsClient
 	told   map[string]*teishiv1.Restriction
+	others *teishiv1.Restriction
 	place  *teishiv1.WatchPosition
 }
 
@@ -463,6 +465,7 @@ func (w *restricting) next() *teishiv1.WatchRestrictionsResponse {
 	for _, name := range m.GetChanges().GetRemoved() {
 		delete(w.told, name)
 	}
+	w.others = cmp.Or(m.GetChanges().GetOthers(), w.others)
 	if m.Position != nil {
 		w.place = m.Position
 	}
@@ -508,6 +511,17 @@ func TestWatchRestrictions(t *testing.T) {
 	do(h, h.registry.PutApp, &teishiv1.PutAppRequest{}, `app { id: "line" } reason: "no identifiers"`)
 	for w.told[line] != nil {
 		w.next()
+	}
+	if w.others.GetState() != teishiv1.Restriction_STATE_ALLOWED {
+		t.Errorf("of others is told %v", w.others)
+	}
+	do(h, h.directives.IssueDirective, &teishiv1.IssueDirectiveRequest{}, `directive { id: "allow-list" authority: "mic" provisions { id: "all" force: FORCE_BINDING
+		selector { organizations { in: "mic" } targets { all: true } } } carve_outs { id: "approved" selector { targets { in { app: "another" } } } } } reason: "a list"`)
+	for w.others.GetState() != teishiv1.Restriction_STATE_BLOCKED {
+		w.next()
+	}
+	if r := w.told["com.another"]; r.State != teishiv1.Restriction_STATE_ALLOWED || !slices.Equal(w.others.Directives, []string{"allow-list"}) || w.others.App != "" {
+		t.Errorf("with a list of what is allowed, that is %v, and others %v", r, w.others)
 	}
 	again := h.watchesDevices(phones, place)
 	if again.told[line] != nil || again.told["com.another"].GetState() != teishiv1.Restriction_STATE_ALLOWED {

@@ -382,7 +382,10 @@ type GetRestrictionsResponse struct {
 	// The instant decided for.
 	DecisionTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=decision_time,json=decisionTime,proto3" json:"decision_time,omitempty"`
 	// How fresh the policy answered from is.
-	Freshness     *Freshness `protobuf:"bytes,16,opt,name=freshness,proto3" json:"freshness,omitempty"`
+	Freshness *Freshness `protobuf:"bytes,16,opt,name=freshness,proto3" json:"freshness,omitempty"`
+	// What holds for every identifier that is not registered, without one and an app of its own. Where a directive suspends all apps
+	// but those it releases, this is BLOCKED: then enforce a list of what is allowed.
+	Others        *Restriction `protobuf:"bytes,17,opt,name=others,proto3" json:"others,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -455,6 +458,13 @@ func (x *GetRestrictionsResponse) GetDecisionTime() *timestamppb.Timestamp {
 func (x *GetRestrictionsResponse) GetFreshness() *Freshness {
 	if x != nil {
 		return x.Freshness
+	}
+	return nil
+}
+
+func (x *GetRestrictionsResponse) GetOthers() *Restriction {
+	if x != nil {
+		return x.Others
 	}
 	return nil
 }
@@ -688,7 +698,9 @@ type RestrictionChanges struct {
 	// Identifiers that are no longer registered: nothing restricts them any longer but what restricts every app.
 	Removed []string `protobuf:"bytes,2,rep,name=removed,proto3" json:"removed,omitempty"`
 	// The message does not hold them all: those of the next belong to the same place.
-	More          bool `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`
+	More bool `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`
+	// As in GetRestrictionsResponse, if that has changed.
+	Others        *Restriction `protobuf:"bytes,4,opt,name=others,proto3" json:"others,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -744,6 +756,13 @@ func (x *RestrictionChanges) GetMore() bool {
 	return false
 }
 
+func (x *RestrictionChanges) GetOthers() *Restriction {
+	if x != nil {
+		return x.Others
+	}
+	return nil
+}
+
 var File_teishi_v1_restriction_proto protoreflect.FileDescriptor
 
 const file_teishi_v1_restriction_proto_rawDesc = "" +
@@ -781,14 +800,15 @@ const file_teishi_v1_restriction_proto_rawDesc = "" +
 	"\rmax_staleness\x18\b \x01(\v2\x19.google.protobuf.DurationR\fmaxStaleness\x12$\n" +
 	"\tpage_size\x18\r \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x0e \x01(\tR\tpageToken\"\xa4\x02\n" +
+	"page_token\x18\x0e \x01(\tR\tpageToken\"\xd4\x02\n" +
 	"\x17GetRestrictionsResponse\x12:\n" +
 	"\frestrictions\x18\x01 \x03(\v2\x16.teishi.v1.RestrictionR\frestrictions\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1a\n" +
 	"\brevision\x18\v \x01(\x03R\brevision\x12\x14\n" +
 	"\x05epoch\x18\f \x01(\x03R\x05epoch\x12?\n" +
 	"\rdecision_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\fdecisionTime\x122\n" +
-	"\tfreshness\x18\x10 \x01(\v2\x14.teishi.v1.FreshnessR\tfreshness\"\xd6\x02\n" +
+	"\tfreshness\x18\x10 \x01(\v2\x14.teishi.v1.FreshnessR\tfreshness\x12.\n" +
+	"\x06others\x18\x11 \x01(\v2\x16.teishi.v1.RestrictionR\x06others\"\xd6\x02\n" +
 	"\x18WatchRestrictionsRequest\x12.\n" +
 	"\forganization\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\forganization\x12D\n" +
@@ -803,11 +823,12 @@ const file_teishi_v1_restriction_proto_rawDesc = "" +
 	"\theartbeat\x18\x03 \x01(\v2\x19.teishi.v1.WatchHeartbeatH\x00R\theartbeat\x129\n" +
 	"\trestarted\x18\x04 \x01(\v2\x19.teishi.v1.WatchRestartedH\x00R\trestarted\x124\n" +
 	"\bposition\x18\x05 \x01(\v2\x18.teishi.v1.WatchPositionR\bpositionB\a\n" +
-	"\x05event\"~\n" +
+	"\x05event\"\xae\x01\n" +
 	"\x12RestrictionChanges\x12:\n" +
 	"\frestrictions\x18\x01 \x03(\v2\x16.teishi.v1.RestrictionR\frestrictions\x12\x18\n" +
 	"\aremoved\x18\x02 \x03(\tR\aremoved\x12\x12\n" +
-	"\x04more\x18\x03 \x01(\bR\x04more2\xd0\x01\n" +
+	"\x04more\x18\x03 \x01(\bR\x04more\x12.\n" +
+	"\x06others\x18\x04 \x01(\v2\x16.teishi.v1.RestrictionR\x06others2\xd0\x01\n" +
 	"\x12RestrictionService\x12X\n" +
 	"\x0fGetRestrictions\x12!.teishi.v1.GetRestrictionsRequest\x1a\".teishi.v1.GetRestrictionsResponse\x12`\n" +
 	"\x11WatchRestrictions\x12#.teishi.v1.WatchRestrictionsRequest\x1a$.teishi.v1.WatchRestrictionsResponse0\x01B\x9b\x01\n" +
@@ -855,23 +876,25 @@ var file_teishi_v1_restriction_proto_depIdxs = []int32{
 	1,  // 5: teishi.v1.GetRestrictionsResponse.restrictions:type_name -> teishi.v1.Restriction
 	9,  // 6: teishi.v1.GetRestrictionsResponse.decision_time:type_name -> google.protobuf.Timestamp
 	11, // 7: teishi.v1.GetRestrictionsResponse.freshness:type_name -> teishi.v1.Freshness
-	12, // 8: teishi.v1.WatchRestrictionsRequest.resume:type_name -> teishi.v1.WatchPosition
-	10, // 9: teishi.v1.WatchRestrictionsRequest.heartbeat_interval:type_name -> google.protobuf.Duration
-	7,  // 10: teishi.v1.WatchRestrictionsResponse.changes:type_name -> teishi.v1.RestrictionChanges
-	13, // 11: teishi.v1.WatchRestrictionsResponse.synced:type_name -> teishi.v1.WatchSynced
-	14, // 12: teishi.v1.WatchRestrictionsResponse.heartbeat:type_name -> teishi.v1.WatchHeartbeat
-	15, // 13: teishi.v1.WatchRestrictionsResponse.restarted:type_name -> teishi.v1.WatchRestarted
-	12, // 14: teishi.v1.WatchRestrictionsResponse.position:type_name -> teishi.v1.WatchPosition
-	1,  // 15: teishi.v1.RestrictionChanges.restrictions:type_name -> teishi.v1.Restriction
-	3,  // 16: teishi.v1.RestrictionService.GetRestrictions:input_type -> teishi.v1.GetRestrictionsRequest
-	5,  // 17: teishi.v1.RestrictionService.WatchRestrictions:input_type -> teishi.v1.WatchRestrictionsRequest
-	4,  // 18: teishi.v1.RestrictionService.GetRestrictions:output_type -> teishi.v1.GetRestrictionsResponse
-	6,  // 19: teishi.v1.RestrictionService.WatchRestrictions:output_type -> teishi.v1.WatchRestrictionsResponse
-	18, // [18:20] is the sub-list for method output_type
-	16, // [16:18] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	1,  // 8: teishi.v1.GetRestrictionsResponse.others:type_name -> teishi.v1.Restriction
+	12, // 9: teishi.v1.WatchRestrictionsRequest.resume:type_name -> teishi.v1.WatchPosition
+	10, // 10: teishi.v1.WatchRestrictionsRequest.heartbeat_interval:type_name -> google.protobuf.Duration
+	7,  // 11: teishi.v1.WatchRestrictionsResponse.changes:type_name -> teishi.v1.RestrictionChanges
+	13, // 12: teishi.v1.WatchRestrictionsResponse.synced:type_name -> teishi.v1.WatchSynced
+	14, // 13: teishi.v1.WatchRestrictionsResponse.heartbeat:type_name -> teishi.v1.WatchHeartbeat
+	15, // 14: teishi.v1.WatchRestrictionsResponse.restarted:type_name -> teishi.v1.WatchRestarted
+	12, // 15: teishi.v1.WatchRestrictionsResponse.position:type_name -> teishi.v1.WatchPosition
+	1,  // 16: teishi.v1.RestrictionChanges.restrictions:type_name -> teishi.v1.Restriction
+	1,  // 17: teishi.v1.RestrictionChanges.others:type_name -> teishi.v1.Restriction
+	3,  // 18: teishi.v1.RestrictionService.GetRestrictions:input_type -> teishi.v1.GetRestrictionsRequest
+	5,  // 19: teishi.v1.RestrictionService.WatchRestrictions:input_type -> teishi.v1.WatchRestrictionsRequest
+	4,  // 20: teishi.v1.RestrictionService.GetRestrictions:output_type -> teishi.v1.GetRestrictionsResponse
+	6,  // 21: teishi.v1.RestrictionService.WatchRestrictions:output_type -> teishi.v1.WatchRestrictionsResponse
+	20, // [20:22] is the sub-list for method output_type
+	18, // [18:20] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_teishi_v1_restriction_proto_init() }

@@ -32,8 +32,8 @@ const (
 // Says which apps the devices of an organization must not run. A restriction is the decision for an identifier, asked for every
 // purpose: what devices are to enforce follows from the same policy, at the same revision, as what backends are answered.
 type RestrictionServiceClient interface {
-	// GetRestrictions returns the restriction of each identifier that is registered for the platform, at one instant. What is not
-	// registered is not listed, though a directive over every app restricts it too: ask DecisionService about it.
+	// GetRestrictions returns the restriction of each identifier that is registered for the platform, at one instant,
+	// and what holds for all that are not registered.
 	GetRestrictions(ctx context.Context, in *GetRestrictionsRequest, opts ...grpc.CallOption) (*GetRestrictionsResponse, error)
 	// WatchRestrictions tells all of them, says that it has, and from then on tells each that changes, whether an entry or the
 	// passing of time brings it. A stream does not last for ever: whoever asks goes on from the last `position` at any server.
@@ -84,8 +84,8 @@ type RestrictionService_WatchRestrictionsClient = grpc.ServerStreamingClient[Wat
 // Says which apps the devices of an organization must not run. A restriction is the decision for an identifier, asked for every
 // purpose: what devices are to enforce follows from the same policy, at the same revision, as what backends are answered.
 type RestrictionServiceServer interface {
-	// GetRestrictions returns the restriction of each identifier that is registered for the platform, at one instant. What is not
-	// registered is not listed, though a directive over every app restricts it too: ask DecisionService about it.
+	// GetRestrictions returns the restriction of each identifier that is registered for the platform, at one instant,
+	// and what holds for all that are not registered.
 	GetRestrictions(context.Context, *GetRestrictionsRequest) (*GetRestrictionsResponse, error)
 	// WatchRestrictions tells all of them, says that it has, and from then on tells each that changes, whether an entry or the
 	// passing of time brings it. A stream does not last for ever: whoever asks goes on from the last `position` at any server.
