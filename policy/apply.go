@@ -91,6 +91,7 @@ func (b *builder) fold() error {
 			return err
 		}
 	}
+	b.made = b.edit.made
 	return nil
 }
 

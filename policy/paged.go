@@ -1,8 +1,10 @@
 package policy
 
+import "unsafe"
+
 // An edit is the identity of one Apply: what carries it was made by that Apply and may still be written by it.
-// What carries another's is shared with older snapshots and is copied first. The byte keeps identities distinct.
-type edit struct{ _ byte }
+// What carries another's is shared with older snapshots and is copied first.
+type edit struct{ made int } // bytes that are not shared
 
 const (
 	pageBits = 6
@@ -32,6 +34,7 @@ func (p *paged[T]) edit(e *edit, i int32) *T {
 	old := p.pages[i>>pageBits]
 	if old.owner != e {
 		p.own(e)
+		e.made += int(unsafe.Sizeof(*old))
 		fresh := &page[T]{owner: e, rows: old.rows}
 		p.pages[i>>pageBits] = fresh
 		old = fresh
@@ -44,7 +47,9 @@ func (p *paged[T]) grow(e *edit) int32 {
 	i := p.n
 	if i&(pageSize-1) == 0 {
 		p.own(e)
-		p.pages = append(p.pages, &page[T]{owner: e})
+		fresh := &page[T]{owner: e}
+		e.made += int(unsafe.Sizeof(*fresh))
+		p.pages = append(p.pages, fresh)
 	}
 	p.n++
 	return i
@@ -54,6 +59,7 @@ func (p *paged[T]) grow(e *edit) int32 {
 func (p *paged[T]) own(e *edit) {
 	if p.owner != e {
 		p.pages = append(make([]*page[T], 0, len(p.pages)+1), p.pages...)
+		e.made += cap(p.pages) * int(unsafe.Sizeof(p.pages[0]))
 		p.owner = e
 	}
 }

@@ -12,6 +12,7 @@ import (
 // It never changes and may be used by any number of goroutines.
 type Snapshot struct {
 	revision Revision
+	made     int // bytes that are not shared with the snapshot it was made of
 	seed     maphash.Seed
 
 	// What was put, as it was put.
@@ -94,6 +95,10 @@ func lookup[T Resource](c *catalog[T], seed maphash.Seed, k Key) (Resource, Revi
 	row := c.rows.at(i)
 	return row.resource, row.changed, true
 }
+
+// Made returns about how many bytes of the snapshot are not shared with the one it was made of: what it costs to keep both. Resources
+// are not counted.
+func (s *Snapshot) Made() int { return s.made }
 
 // Organization returns the organization of that id, or nil.
 func (s *Snapshot) Organization(id string) *Organization {

@@ -3,6 +3,7 @@ package policy
 import (
 	"encoding/binary"
 	"math/bits"
+	"unsafe"
 )
 
 const bucketSize = 16
@@ -104,6 +105,7 @@ func (t *table[K, V]) bucket(e *edit, hash uint64) *bucket[K, V] {
 	}
 	fresh := *b
 	fresh.owner = e
+	e.made += int(unsafe.Sizeof(fresh))
 	t.place(e, hash, &fresh)
 	return &fresh
 }
@@ -112,6 +114,7 @@ func (t *table[K, V]) bucket(e *edit, hash uint64) *bucket[K, V] {
 func (t *table[K, V]) place(e *edit, hash uint64, b *bucket[K, V]) {
 	if t.owner != e {
 		t.dir = append([]*bucket[K, V](nil), t.dir...)
+		e.made += len(t.dir) * int(unsafe.Sizeof(b))
 		t.owner = e
 	}
 	span := uint64(1) << (t.depth - b.depth)
@@ -133,6 +136,7 @@ func (t *table[K, V]) split(e *edit, hash uint64) {
 	}
 	depth := full.depth + 1
 	halves := [2]*bucket[K, V]{{owner: e, depth: depth}, {owner: e, depth: depth}}
+	e.made += 2 * int(unsafe.Sizeof(*full))
 	for i := range int(full.n) {
 		h := full.hashes[i]
 		halves[h>>(64-depth)&1].add(h, full.keys[i], full.values[i])

@@ -223,7 +223,7 @@ func TestWatchPlaces(t *testing.T) {
 			{"too far behind", &teishiv1.WatchPosition{Revision: 1}, problem{codes.OutOfRange, "COMPACTED", ""}},
 		} {
 			if c.name == "too far behind" {
-				for i := range 520 {
+				for i := range 1030 {
 					do(h, h.registry.PutOrganization, &teishiv1.PutOrganizationRequest{}, fmt.Sprintf(`organization { id: "o%d" } reason: "new"`, i))
 				}
 			}

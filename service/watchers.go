@@ -11,9 +11,12 @@ import (
 )
 
 const (
-	// What of the past is kept at hand, for watches that go on where another has ended: states, and the changes that made them.
-	keptStates  = 512
-	keptChanges = 16384
+	// What of the past is kept at hand, for watches that go on where another has ended: so many states, but no more than take so many
+	// bytes beside the last.
+	keptStates = 1024
+	keptBytes  = 32 << 20
+	// changeBytes is about what a change takes beside the policy that it is part of.
+	changeBytes = 512
 	// attendEvery is how often it is looked whether policy has grown old or the clock was set.
 	attendEvery = time.Second
 	// beginningAtOnce bounds how many watches begin at once, so that those that are open are told what changes even when all
@@ -71,7 +74,7 @@ func (ws *watchers) run(ctx context.Context) {
 
 // pass takes what is served from now on, and wakes those whose answers it may have changed.
 func (ws *watchers) pass(a *policystore.Applied) {
-	next := &passed{view: policystore.View{Snapshot: a.Snapshot, Position: a.Position, Time: a.Time}, whole: true, cost: 1 + len(a.Changes)}
+	next := &passed{view: policystore.View{Snapshot: a.Snapshot, Position: a.Position, Time: a.Time}, whole: true, cost: a.Made() + len(a.Changes)*changeBytes}
 	if last := ws.last(); last != nil && last.view.Position == a.Previous {
 		next.touched = a.Touched(last.view.Snapshot, a.Changes)
 		next.whole = next.touched.All()
@@ -101,7 +104,7 @@ func (ws *watchers) keep(next *passed) {
 	}
 	ws.past, ws.cost = append(ws.past, next), ws.cost+next.cost
 	spare := 0
-	for ; len(ws.past)-spare > 1 && (len(ws.past)-spare > keptStates || ws.cost > keptChanges); spare++ {
+	for ; len(ws.past)-spare > 1 && (len(ws.past)-spare > keptStates || ws.cost > keptBytes); spare++ {
 		ws.cost -= ws.past[spare].cost
 	}
 	ws.past = slices.Delete(ws.past, 0, spare)
