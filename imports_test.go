@@ -55,6 +55,10 @@ var rooms = map[string]room{
 		may:   []string{store, points, engine, api, "google.golang.org/", "buf.build/", "github.com/grpc-ecosystem/", "golang.org/x/"},
 		never: append([]string{"os/"}, drivers...),
 	},
+	module + "/client": {
+		may:   []string{store, store + "/remote", engine, api, "google.golang.org/", "golang.org/x/net/"},
+		never: append([]string{"os/"}, drivers...),
+	},
 	module + "/examples":            {},
 	module + "/examples/cluster":    {may: []string{module + "/cluster", store + "/redis", "golang.org/x/sync/"}, never: drivers},
 	module + "/examples/mdm-bridge": {may: []string{api, "google.golang.org/"}},
@@ -119,7 +123,7 @@ func TestPolicyHasNoClock(t *testing.T) {
 
 // TestDriversStayInTheirRooms checks that no driver comes with a package by way of another.
 func TestDriversStayInTheirRooms(t *testing.T) {
-	for _, name := range []string{"./policystore", "./policystore/storetest", "./service", "./examples"} {
+	for _, name := range []string{"./policystore", "./policystore/storetest", "./service", "./client", "./examples"} {
 		for _, p := range list(t, "-deps", name) {
 			if among(p.ImportPath, drivers) {
 				t.Errorf("%s needs %s", name, p.ImportPath)
