@@ -126,6 +126,9 @@ func (a *answer) permitted() []string {
 	for _, permitted := range a.doubt.permitted {
 		list = slices.DeleteFunc(list, func(p string) bool { return !slices.Contains(permitted, p) })
 	}
+	if len(list) == 0 {
+		return nil
+	}
 	return list
 }
 

@@ -52,6 +52,9 @@ type Decision struct {
 // DecisionOf returns what an answer that came over gRPC decides: for whoever calls the service by its generated client, and for
 // tests. An outcome that is not known here is DENIED, and what is hypothetical permits nothing.
 func DecisionOf(m *teishiv1.CheckResponse) Decision {
+	if m == nil {
+		return Decision{}
+	}
 	d := Decision{outcome: policy.Denied, reason: m.GetReason(), response: m}
 	switch m.GetOutcome() {
 	case teishiv1.Outcome_OUTCOME_ALLOWED:

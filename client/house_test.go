@@ -51,7 +51,7 @@ func open(t testing.TB, change ...func(*service.Config)) *house {
 	h.runs(authority.Run)
 	h.runs(fleet.Run)
 	h.must(h.replica.WaitReady(t.Context()))
-	config := service.Config{Replica: h.replica, Domain: domain, Logger: logger(t),
+	config := service.Config{Replica: h.replica, Domain: domain,
 		Record: &service.Record{Authority: authority, History: policystore.NewHistory(h.log, domain), Log: h.log, Fleet: fleet}}
 	for _, c := range change {
 		c(&config)
@@ -197,11 +197,7 @@ func local(t testing.TB, address string, c client.Config) *client.Local {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { _ = l.Close() })
 	return l
 }
 
