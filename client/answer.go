@@ -32,29 +32,29 @@ type doubt struct {
 	permitted   [][]string   // by each answer that is INDETERMINATE
 }
 
-// decide answers a question from policy, at the instant that it is now.
-func (d *Decision) decide(v *policystore.View, asked policy.Query, now time.Time, instead []time.Time) {
+// decide answers a question from the policy that the answer has already, at the instant that it is now.
+func (d *Decision) decide(asked *policy.Query, now time.Time, instead []time.Time) {
 	a := &d.local
-	a.view, a.at = *v, policy.InstantOf(now)
+	a.at = policy.InstantOf(now)
 	asked.At = a.at
-	resolved := v.Resolve(asked)
+	resolved := a.view.Resolve(*asked)
 	a.unrecognized = resolved.Unrecognized
-	a.decision = aged(v, v.Decide(&resolved))
+	a.decision = a.view.Decide(&resolved)
+	a.age(&a.decision)
 	if len(instead) > 0 {
-		a.temper(asked, instead)
+		a.temper(*asked, instead)
 	}
 	d.outcome, d.reason = a.decision.Outcome, teishiv1.Reason(a.decision.Reason)
 }
 
-// aged returns the decision as far as policy of that age may permit anything.
-func aged(v *policystore.View, d policy.Decision) policy.Decision {
+// age leaves of a decision what policy of that age may permit.
+func (a *answer) age(d *policy.Decision) {
 	switch {
-	case v.Freshness.Spent:
-		return d.Spend()
-	case v.Freshness.State == policystore.Expired:
-		return d.Expire()
+	case a.view.Freshness.Spent:
+		*d = d.Spend()
+	case a.view.Freshness.State == policystore.Expired:
+		*d = d.Expire()
 	}
-	return d
 }
 
 // temper makes the decision the strictest of those at all times that it may be.
@@ -63,7 +63,8 @@ func (a *answer) temper(asked policy.Query, instead []time.Time) {
 	for _, at := range instead {
 		asked.At = policy.InstantOf(at)
 		resolved := a.view.Resolve(asked)
-		other := aged(&a.view, a.view.Decide(&resolved))
+		other := a.view.Decide(&resolved)
+		a.age(&other)
 		a.doubt.obligations = append(a.doubt.obligations, carried(other.Obligations())...)
 		if other.Outcome == policy.Indeterminate {
 			a.doubt.permitted = append(a.doubt.permitted, other.PermittedPurposes())

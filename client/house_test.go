@@ -2,9 +2,11 @@ package client_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -169,7 +171,14 @@ const halt = `id: "halt" authority: "mic" number: "Notice 1"
 // suspend issues halt, and returns its revision.
 func (h *house) suspend() int64 {
 	h.t.Helper()
-	return do(h, h.directives.IssueDirective, &teishiv1.IssueDirectiveRequest{}, `directive { `+halt+` } reason: "suspend"`).Revision
+	return issue(h, "halt")
+}
+
+// issue issues halt by another id.
+func issue(h *house, id string) int64 {
+	h.t.Helper()
+	named := strings.Replace(halt, `id: "halt"`, fmt.Sprintf("id: %q", id), 1)
+	return do(h, h.directives.IssueDirective, &teishiv1.IssueDirectiveRequest{}, `directive { `+named+` } reason: "suspend"`).Revision
 }
 
 // lift lifts halt.

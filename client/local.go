@@ -97,45 +97,44 @@ func (l *Local) Check(ctx context.Context, q Query) (d Decision, err error) {
 	if err != nil {
 		return l.fail(&q, err)
 	}
-	v, err := l.view(ctx, &q)
-	if err != nil {
+	if err := l.view(ctx, &q, &d.local.view); err != nil {
 		return l.fail(&q, err)
 	}
 	now, instead := l.clock() // not before: by an entry something is in force from before it could be read
 	d.local.language = q.Language
-	d.decide(&v, asked, now, instead)
+	d.decide(&asked, now, instead)
 	return d, nil
 }
 
-// view returns the policy to decide from.
-func (l *Local) view(ctx context.Context, q *Query) (policystore.View, error) {
+// view sets v to the policy to decide from.
+func (l *Local) view(ctx context.Context, q *Query, v *policystore.View) (err error) {
 	switch {
 	case l.ctx.Err() != nil:
-		return policystore.View{}, errClosed
+		return errClosed
 	case ctx.Err() != nil:
-		return policystore.View{}, ctx.Err()
+		return ctx.Err()
 	case q.MinRevision != 0 || q.Epoch != 0:
-		return l.await(ctx, q)
+		return l.await(ctx, q, v)
 	}
-	v, err := l.replica.View(ctx, q.demand())
-	if err != nil && errors.Is(err, policystore.ErrUnavailable) {
-		return l.await(ctx, q)
+	if *v, err = l.replica.View(ctx, q.demand()); err != nil && errors.Is(err, policystore.ErrUnavailable) {
+		return l.await(ctx, q, v)
 	}
-	return v, err
+	return err
 }
 
 // await waits for policy, and for what is demanded of it.
-func (l *Local) await(ctx context.Context, q *Query) (policystore.View, error) {
+func (l *Local) await(ctx context.Context, q *Query, v *policystore.View) (err error) {
 	ctx, cancel := within(ctx, l.timeout)
 	defer cancel()
 	ctx, ahead := inTime(ctx)
 	defer ahead()
 	if _, err := l.replica.View(ctx, policystore.Demand{}); err != nil {
 		if err := l.replica.WaitServing(ctx); err != nil {
-			return policystore.View{}, err
+			return err
 		}
 	}
-	return l.replica.View(ctx, q.demand())
+	*v, err = l.replica.View(ctx, q.demand())
+	return err
 }
 
 // maxSpare is how long before its deadline, at the most, waiting is given up, as a server does.

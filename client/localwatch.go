@@ -89,8 +89,8 @@ func (w *localWatch) begin(ctx context.Context) error {
 
 // look tells the answers that are not what they were.
 func (w *localWatch) look(ctx context.Context) error {
-	v, err := w.view(ctx, &Query{})
-	if err != nil {
+	var v policystore.View
+	if err := w.view(ctx, &Query{}, &v); err != nil {
 		return err
 	}
 	now, instead := w.clock()
@@ -119,8 +119,8 @@ func (w *localWatch) answer(d *Decision, i int, v *policystore.View, now time.Ti
 	if err != nil {
 		return err
 	}
-	d.local.language = w.queries[i].Language
-	d.decide(v, asked, now, instead)
+	d.local.view, d.local.language = *v, w.queries[i].Language
+	d.decide(&asked, now, instead)
 	w.edge = min(w.edge, d.local.decision.ValidUntil)
 	return nil
 }
@@ -129,7 +129,7 @@ func (w *localWatch) answer(d *Decision, i int, v *policystore.View, now time.Ti
 func unregistered(i int, d *Decision) error {
 	switch r := d.Reason(); r {
 	case UnknownOrganization, UnknownApp, UnknownPurpose:
-		return &UndecidedError{Code: codes.InvalidArgument, Err: fmt.Errorf("query %d: %s", i, r)}
+		return &UndecidedError{Code: codes.InvalidArgument, Reason: "UNKNOWN_REFERENCE", Err: fmt.Errorf("query %d: %s", i, r)}
 	}
 	return nil
 }

@@ -187,7 +187,7 @@ func TestWatchWaits(t *testing.T) {
 	for name, c := range map[string]struct {
 		retry       time.Duration
 		least, most time.Duration // between streams
-	}{"told": {4 * time.Second, 4 * time.Second, 6 * time.Second}, "not told": {0, 40 * time.Millisecond, 8 * time.Second}} {
+	}{"told": {4 * time.Second, 4 * time.Second, 8 * time.Second}, "not told": {0, 40 * time.Millisecond, 8 * time.Second}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := &actor{watches: []func(*teishiv1.WatchDecisionsRequest, stream) error{plays(trouble(codes.Unavailable, "DRAINING", c.retry))}}
