@@ -20,7 +20,7 @@ func both(t *testing.T, h *house, test func(*testing.T, client.Client)) {
 func TestCheck(t *testing.T) {
 	h := open(t)
 	h.settle()
-	after := h.suspend()
+	h.suspend()
 	both(t, h, func(t *testing.T, c client.Client) {
 		for _, want := range []struct {
 			query       client.Query
@@ -34,7 +34,7 @@ func TestCheck(t *testing.T) {
 			{city, client.Allowed, client.NoDirective, 0},
 			{nobody, client.Denied, client.UnknownOrganization, 0},
 		} {
-			want.query.MinRevision = after
+			want.query.MinRevision = h.written
 			d, err := c.Check(t.Context(), want.query)
 			if err != nil || d.Outcome() != want.outcome || d.Reason() != want.reason || len(d.Obligations()) != want.obligations {
 				t.Errorf("Check(%v) = %v with %d obligations, %v, want %s: %s with %d", want.query, d, len(d.Obligations()), err, want.outcome, want.reason, want.obligations)
@@ -52,6 +52,7 @@ func TestDenied(t *testing.T) {
 	h.settle()
 	h.suspend()
 	both(t, h, func(t *testing.T, c client.Client) {
+		h.caughtUp(c)
 		d, err := c.Check(t.Context(), mic)
 		if err != nil {
 			t.Fatal(err)

@@ -59,6 +59,7 @@ func ExampleFollow() {
 		App:          "line",
 		Purpose:      "feedback.opinion",
 		Attributes:   map[string]string{"data-sensitivity": "public"},
+		MinRevision:  h.written, // of the halt, to be sure that it is seen
 	})
 	fmt.Println(d, err)
 	for _, o := range d.Obligations() {

@@ -271,6 +271,7 @@ func TestFollowsAnySource(t *testing.T) {
 	h := open(t)
 	h.settle()
 	l := local(t, "", client.Config{Replica: policystore.ReplicaConfig{Origins: []policystore.Origin{{Name: "record", Source: h.log, Record: true}}}})
+	h.caughtUp(l)
 	if d, err := l.Check(t.Context(), city); err != nil || !d.Allowed() || d.Details().Freshness.Source != "record" {
 		t.Errorf("Check = %v, %v, from %+v", d, err, d.Details().Freshness)
 	}

@@ -32,6 +32,7 @@ type house struct {
 	replica    *policystore.Replica
 	server     *service.Server
 	address    string
+	written    int64 // the revision of the last halt
 	registry   teishiv1.RegistryServiceClient
 	directives teishiv1.DirectiveServiceClient
 }
@@ -178,7 +179,17 @@ func (h *house) suspend() int64 {
 func issue(h *house, id string) int64 {
 	h.t.Helper()
 	named := strings.Replace(halt, `id: "halt"`, fmt.Sprintf("id: %q", id), 1)
-	return do(h, h.directives.IssueDirective, &teishiv1.IssueDirectiveRequest{}, `directive { `+named+` } reason: "suspend"`).Revision
+	h.written = do(h, h.directives.IssueDirective, &teishiv1.IssueDirectiveRequest{}, `directive { `+named+` } reason: "suspend"`).Revision
+	return h.written
+}
+
+// caughtUp waits until a client answers from all that is written.
+func (h *house) caughtUp(c client.Checker) {
+	h.t.Helper()
+	head, err := h.log.Head(h.t.Context())
+	h.must(err)
+	_, err = c.Check(h.t.Context(), client.Query{Organization: "jp", App: "line", MinRevision: int64(head.Revision)})
+	h.must(err)
 }
 
 // lift lifts halt.

@@ -95,6 +95,7 @@ func TestWatch(t *testing.T) {
 	h := open(t)
 	h.settle()
 	c, l := remote(t, h.address, client.Config{}), local(t, h.address, client.Config{})
+	h.caughtUp(l)
 	ears := []*ear{hears(t, c, mic, city), hears(t, l, mic, city)}
 	tells := func(want ...string) {
 		t.Helper()
@@ -123,6 +124,7 @@ func TestWatchOfNothing(t *testing.T) {
 	h := open(t)
 	h.settle()
 	both(t, h, func(t *testing.T, c client.Client) {
+		h.caughtUp(c)
 		for _, q := range []client.Query{nobody, {Organization: "mic", App: "nothing"}, {Organization: "mic", App: "line", Purpose: "none"}} {
 			got := listens(t, c, time.Minute, city, q)
 			if e, ok := errors.AsType[*client.UndecidedError](got.err); !ok || e.Code != codes.InvalidArgument || e.Reason != "UNKNOWN_REFERENCE" || len(got.told) != 0 {
@@ -189,6 +191,7 @@ func TestWatchDifferential(t *testing.T) {
 		}
 	}
 	c, l := remote(t, h.address, client.Config{}), local(t, h.address, client.Config{})
+	h.caughtUp(l)
 	far, near := hears(t, c, queries...), hears(t, l, queries...)
 	for round := range 6 {
 		d.govern(h, round)
