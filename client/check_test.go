@@ -1,9 +1,11 @@
 package client_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 
@@ -76,19 +78,22 @@ func TestUndecided(t *testing.T) {
 			query  client.Query
 			code   codes.Code
 			reason string
+			within time.Duration
 		}{
-			{client.Query{App: "line"}, codes.InvalidArgument, "INVALID_FIELD"},
-			{client.Query{Organization: "mic"}, codes.InvalidArgument, "INVALID_FIELD"},
-			{client.Query{Organization: "mic", App: strings.Repeat("a", 256)}, codes.InvalidArgument, "INVALID_FIELD"},
-			{client.Query{Organization: "mic", App: "line", Purpose: "\xff"}, codes.InvalidArgument, "INVALID_FIELD"},
-			{client.Query{Organization: "mic", App: "line", Attributes: map[string]string{"a": strings.Repeat("a", 64<<10)}}, codes.ResourceExhausted, "MESSAGE_TOO_LARGE"},
-			{client.Query{Organization: "mic", App: "line", MinRevision: -1}, codes.InvalidArgument, "INVALID_FIELD"},
-			{client.Query{Organization: "mic", App: "line", MinRevision: 1000}, codes.Unavailable, "REVISION_NOT_REACHED"},
-			{client.Query{Organization: "mic", App: "line", Epoch: 2}, codes.Unavailable, "REVISION_NOT_REACHED"},
-			{client.Query{Organization: "mic", App: "line", MaxStaleness: 1}, codes.Unavailable, "TOO_STALE"},
-			{client.Query{Organization: "mic", App: "line", MaxStaleness: -1}, codes.InvalidArgument, "INVALID_FIELD"},
+			{client.Query{App: "line"}, codes.InvalidArgument, "INVALID_FIELD", time.Minute},
+			{client.Query{Organization: "mic"}, codes.InvalidArgument, "INVALID_FIELD", time.Minute},
+			{client.Query{Organization: "mic", App: strings.Repeat("a", 256)}, codes.InvalidArgument, "INVALID_FIELD", time.Minute},
+			{client.Query{Organization: "mic", App: "line", Purpose: "\xff"}, codes.InvalidArgument, "INVALID_FIELD", time.Minute},
+			{client.Query{Organization: "mic", App: "line", Attributes: map[string]string{"a": strings.Repeat("a", 64<<10)}}, codes.ResourceExhausted, "MESSAGE_TOO_LARGE", time.Minute},
+			{client.Query{Organization: "mic", App: "line", MinRevision: -1}, codes.InvalidArgument, "INVALID_FIELD", time.Minute},
+			{client.Query{Organization: "mic", App: "line", MinRevision: 1000}, codes.Unavailable, "REVISION_NOT_REACHED", 300 * time.Millisecond},
+			{client.Query{Organization: "mic", App: "line", Epoch: 2}, codes.Unavailable, "REVISION_NOT_REACHED", 300 * time.Millisecond},
+			{client.Query{Organization: "mic", App: "line", MaxStaleness: 1}, codes.Unavailable, "TOO_STALE", time.Minute},
+			{client.Query{Organization: "mic", App: "line", MaxStaleness: -1}, codes.InvalidArgument, "INVALID_FIELD", time.Minute},
 		} {
-			d, err := c.Check(t.Context(), want.query)
+			ctx, cancel := context.WithTimeout(t.Context(), want.within)
+			d, err := c.Check(ctx, want.query)
+			cancel()
 			e, ok := errors.AsType[*client.UndecidedError](err)
 			if ok && e.Code == codes.DeadlineExceeded && want.reason == "REVISION_NOT_REACHED" {
 				e.Code, e.Reason = want.code, want.reason // gRPC asked again, until there was no time left

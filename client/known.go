@@ -44,10 +44,10 @@ func (k *known) untilLost() time.Duration {
 }
 
 // hear notes that a message came.
-func (k *known) hear(since moment) {
+func (k *known) hear(now moment) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.heard = since
+	k.heard = now
 }
 
 // desync notes that there may be changes of which nothing was heard.

@@ -19,6 +19,7 @@ type Local struct {
 	clock     func() (now time.Time, instead []time.Time)
 	timeout   time.Duration
 	authority *remote.Authority // nil where other origins are followed
+	serving   chan struct{}     // closed when there is policy that a server would answer from
 
 	ctx       context.Context // ends with Close
 	end       context.CancelFunc
@@ -58,7 +59,17 @@ func over(r *policystore.Replica, c *Config) *Local {
 		l.clock = (&policystore.Clock{}).Now
 	}
 	l.ctx, l.end = context.WithCancel(context.Background())
+	l.serving = make(chan struct{})
+	l.following.Go(l.await)
 	return l
+}
+
+// await waits until there is policy to decide from. Until then what is applied may be half of it: no directive is in force yet,
+// and everything would be ALLOWED.
+func (l *Local) await() {
+	if l.replica.WaitServing(l.ctx) == nil {
+		close(l.serving)
+	}
 }
 
 // errCredentials says that following an authority knows plaintext only.
@@ -89,7 +100,16 @@ func (l *Local) Close() error {
 func (l *Local) Stats() Stats { return l.stats() }
 
 // Ready waits until there is policy to decide from.
-func (l *Local) Ready(ctx context.Context) error { return l.replica.WaitServing(ctx) }
+func (l *Local) Ready(ctx context.Context) error {
+	select {
+	case <-l.serving:
+		return nil
+	case <-l.ctx.Done():
+		return errClosed
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", policystore.ErrUnavailable, context.Cause(ctx))
+	}
+}
 
 // Check answers one question. It looks a few names up, and waits for nothing but the first policy, and what is demanded.
 func (l *Local) Check(ctx context.Context, q Query) (d Decision, err error) {
@@ -113,25 +133,30 @@ func (l *Local) view(ctx context.Context, q *Query, v *policystore.View) (err er
 		return errClosed
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case q.MinRevision != 0 || q.Epoch != 0:
-		return l.await(ctx, q, v)
+	case q.MinRevision != 0 || q.Epoch != 0 || !l.ready():
+		return l.awaited(ctx, q, v)
 	}
-	if *v, err = l.replica.View(ctx, q.demand()); err != nil && errors.Is(err, policystore.ErrUnavailable) {
-		return l.await(ctx, q, v)
-	}
+	*v, err = l.replica.View(ctx, q.demand())
 	return err
 }
 
-// await waits for policy, and for what is demanded of it.
-func (l *Local) await(ctx context.Context, q *Query, v *policystore.View) (err error) {
+func (l *Local) ready() bool {
+	select {
+	case <-l.serving:
+		return true
+	default:
+		return false
+	}
+}
+
+// awaited sets v to policy that has to be waited for.
+func (l *Local) awaited(ctx context.Context, q *Query, v *policystore.View) (err error) {
 	ctx, cancel := within(ctx, l.timeout)
 	defer cancel()
 	ctx, ahead := inTime(ctx)
 	defer ahead()
-	if _, err := l.replica.View(ctx, policystore.Demand{}); err != nil {
-		if err := l.replica.WaitServing(ctx); err != nil {
-			return err
-		}
+	if err := l.Ready(ctx); err != nil {
+		return err
 	}
 	*v, err = l.replica.View(ctx, q.demand())
 	return err

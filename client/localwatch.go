@@ -51,7 +51,7 @@ type circumstances struct {
 
 // run looks whenever something may have changed, until ctx ends or the loop is left.
 func (w *localWatch) run(ctx context.Context) error {
-	if err := w.begin(ctx); err != nil {
+	if err := w.Ready(ctx); err != nil {
 		return err
 	}
 	rest := time.NewTimer(0)
@@ -71,20 +71,6 @@ func (w *localWatch) run(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-}
-
-// begin waits for policy, however long, and refuses questions about what is not registered.
-func (w *localWatch) begin(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(w.ctx, cancel)()
-	if err := w.replica.WaitServing(ctx); err != nil {
-		if w.ctx.Err() != nil {
-			return errClosed
-		}
-		return err
-	}
-	return nil
 }
 
 // look tells the answers that are not what they were.

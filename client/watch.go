@@ -248,7 +248,7 @@ func (w *watch) take(h heard) error {
 	if h.err != nil {
 		return h.err
 	}
-	w.known.hear(h.since)
+	w.known.hear(reading())
 	var err error
 	switch e := h.message.Event.(type) {
 	case *teishiv1.WatchDecisionsResponse_Changes:
@@ -301,6 +301,7 @@ func (w *watch) tell(i int, d Decision) {
 	}
 	w.told[i] = d
 	w.left = !w.yield(Change{Index: i, Query: w.queries[i], Decision: d}, nil)
+	w.known.hear(reading()) // whoever listens may have been slow, and not a server
 }
 
 // lose gives up a stream that says nothing, and with it, if no other has said anything for too long, what it permitted.

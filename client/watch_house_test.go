@@ -269,3 +269,32 @@ func TestLocalGrowsOld(t *testing.T) {
 		}
 	})
 }
+
+// TestHalfAPolicy decides nothing while what is followed has proven nothing, unless it is all there is: a record without its last
+// entries would permit what they suspend.
+func TestHalfAPolicy(t *testing.T) {
+	h := open(t)
+	h.settle()
+	entries, err := h.log.Read(t.Context(), 1, 100)
+	h.must(err)
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		source := &proving{entries: entries, stop: began}
+		c, err := client.Follow("", client.Config{Replica: policystore.ReplicaConfig{Origins: []policystore.Origin{{Name: "a", Source: source}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		synctest.Wait()
+		d, err := c.Check(t.Context(), city)
+		if e, ok := errors.AsType[*client.UndecidedError](err); !ok || e.Code != codes.Unavailable || d.Allowed() || time.Since(began) > 2*time.Second {
+			t.Errorf("before anything is proven Check = %v, %v after %s", d, err, time.Since(began))
+		}
+		if err := c.Ready(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if d, err := c.Check(t.Context(), city); err != nil || d.Details().Freshness.State != "EXPIRED" || time.Since(began) < 5*time.Second {
+			t.Errorf("where nothing is ever proven Check = %v, %v after %s", d, err, time.Since(began))
+		}
+	})
+}

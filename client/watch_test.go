@@ -308,3 +308,31 @@ func TestWatchRefuses(t *testing.T) {
 		}
 	})
 }
+
+// TestWatchSlowListener loses nothing by being slow himself, even where that ends the stream.
+func TestWatchSlowListener(t *testing.T) {
+	for name, end := range map[string]error{"open": nil, "ended": trouble(codes.Unavailable, "LAGGED", 0)} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := &actor{watches: []func(*teishiv1.WatchDecisionsRequest, stream) error{
+					plays(end, changes(nil, false, yes()), synced(at(1)), beat(at(1), fresh(0))), plays(nil, synced(at(1)), changes(at(2), false, no()))}}
+				c, stop := a.perform(t, client.Config{})
+				defer stop()
+				ctx, cancel := context.WithTimeout(t.Context(), 140*time.Second)
+				defer cancel()
+				var told []string
+				for change, err := range c.Watch(ctx, city) {
+					if told = append(told, word(change.Decision)); err != nil {
+						t.Fatal(err)
+					}
+					if len(told) == 1 {
+						time.Sleep(90 * time.Second)
+					}
+				}
+				if want := []string{"yes", "no"}; !slices.Equal(told, want) {
+					t.Errorf("told %q, want %q", told, want)
+				}
+			})
+		})
+	}
+}
