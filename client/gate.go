@@ -57,3 +57,9 @@ func (g *Gate) complain(ctx context.Context, what string, err error) {
 		g.Logger.WarnContext(ctx, "refused", slog.String("what", what), slog.Any("error", err))
 	}
 }
+
+// What strangers are told of what is no denial.
+const (
+	unhonoured  = "this is permitted only with obligations that are not honoured here"
+	undecidable = "whether this is permitted cannot be decided now"
+)

@@ -85,7 +85,7 @@ func (g Gate) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	w.Header().Set("Retry-After", strconv.Itoa(retryAfter(err)))
-	write(w, problem{Status: http.StatusServiceUnavailable, Outcome: Undecided, Detail: "whether this is permitted cannot be decided now"})
+	write(w, problem{Status: http.StatusServiceUnavailable, Outcome: Undecided, Detail: undecidable})
 }
 
 func forbid(w http.ResponseWriter, denied *DeniedError) {
@@ -95,10 +95,10 @@ func forbid(w http.ResponseWriter, denied *DeniedError) {
 		Outcome: denied.Decision.Outcome(),
 		Reason:  denied.Decision.Reason(),
 		Detail:  "this is not permitted",
-		refusal: &refusal{Citations: d.Citations, Missing: d.Missing, PermittedPurposes: d.PermittedPurposes, Alternatives: d.Alternatives},
+		refusal: &refusal{d.Citations, nil, d.Missing, d.PermittedPurposes, d.Alternatives},
 	}
 	if denied.Unhonoured != nil {
-		p.Detail, p.Obligations = "this is permitted only with obligations that are not honoured here", d.Obligations
+		p.Detail, p.Obligations = unhonoured, d.Obligations
 	}
 	write(w, p)
 }

@@ -223,10 +223,9 @@ func local(t testing.TB, address string, c client.Config) *client.Local {
 
 // Questions that tests ask.
 var (
-	mic     = client.Query{Organization: "mic", App: "line", Purpose: "feedback.opinion", Attributes: map[string]string{"data-sensitivity": "secret"}}
-	public  = client.Query{Organization: "mic", App: "line", Purpose: "feedback.opinion", Attributes: map[string]string{"data-sensitivity": "public"}}
-	vague   = client.Query{Organization: "mic", App: "line", Purpose: "feedback.opinion"}
-	city    = client.Query{Organization: "city", App: "line"}
-	nobody  = client.Query{Organization: "nobody", App: "line"}
-	strange = client.Query{Organization: "mic", App: "line", Attributes: map[string]string{"colour": "red"}}
+	mic    = client.Query{Organization: "mic", App: "line", Purpose: "feedback.opinion", Attributes: map[string]string{"data-sensitivity": "secret"}}
+	public = client.Query{Organization: "mic", App: "line", Purpose: "feedback.opinion", Attributes: map[string]string{"data-sensitivity": "public"}}
+	vague  = client.Query{Organization: "mic", App: "line", Purpose: "feedback.opinion"}
+	city   = client.Query{Organization: "city", App: "line"}
+	nobody = client.Query{Organization: "nobody", App: "line"}
 )

@@ -58,10 +58,10 @@ func (g Gate) status(ctx context.Context, method string, err error) error {
 	}
 	g.complain(ctx, method, err)
 	if ok {
-		return forbidden(denied, "this is permitted only with obligations that are not honoured here")
+		return forbidden(denied, unhonoured)
 	}
 	after := time.Duration(retryAfter(err)) * time.Second
-	return with(codes.Unavailable, "whether this is permitted cannot be decided now", &errdetails.RetryInfo{RetryDelay: durationpb.New(after)})
+	return with(codes.Unavailable, undecidable, &errdetails.RetryInfo{RetryDelay: durationpb.New(after)})
 }
 
 func forbidden(denied *DeniedError, message string) error {
