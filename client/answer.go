@@ -30,6 +30,7 @@ type answer struct {
 type doubt struct {
 	obligations []Obligation // of the answers that are ALLOWED
 	permitted   [][]string   // by each answer that is INDETERMINATE
+	edge        policy.Instant
 }
 
 // decide answers a question from the policy that the answer has already, at the instant that it is now.
@@ -59,12 +60,15 @@ func (a *answer) age(d *policy.Decision) {
 
 // temper makes the decision the strictest of those at all times that it may be.
 func (a *answer) temper(asked policy.Query, instead []time.Time) {
-	a.doubt = &doubt{}
+	a.doubt = &doubt{edge: policy.Forever}
 	for _, at := range instead {
 		asked.At = policy.InstantOf(at)
 		resolved := a.view.Resolve(asked)
 		other := a.view.Decide(&resolved)
 		a.age(&other)
+		if other.ValidUntil.Finite() {
+			a.doubt.edge = min(a.doubt.edge, other.ValidUntil-asked.At+a.at)
+		}
 		a.doubt.obligations = append(a.doubt.obligations, carried(other.Obligations())...)
 		if other.Outcome == policy.Indeterminate {
 			a.doubt.permitted = append(a.doubt.permitted, other.PermittedPurposes())
@@ -131,6 +135,14 @@ func (a *answer) permitted() []string {
 		return nil
 	}
 	return list
+}
+
+// edge returns the first instant at which the answer may change by time, at any of the times that it may be.
+func (a *answer) edge() policy.Instant {
+	if a.doubt == nil {
+		return a.decision.ValidUntil
+	}
+	return min(a.decision.ValidUntil, a.doubt.edge)
 }
 
 func (a *answer) cacheUntil() policy.Instant {

@@ -107,7 +107,7 @@ func (w *localWatch) answer(d *Decision, i int, v *policystore.View, now time.Ti
 	}
 	d.local.view, d.local.language = *v, w.queries[i].Language
 	d.decide(&asked, now, instead)
-	w.edge = min(w.edge, d.local.decision.ValidUntil)
+	w.edge = min(w.edge, d.local.edge())
 	return nil
 }
 
