@@ -65,7 +65,7 @@ Exit codes: 0 done, 1 error; of check: 0 ALLOWED, 2 DENIED, 3 INDETERMINATE, 1 n
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return p.environment(c.Flags()) },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = false
-	root.AddCommand(p.serveCommand(), p.checkCommand(), p.listCommand(), p.waitCommand(), p.fleetCommand(), p.testCommand(),
+	root.AddCommand(p.serveCommand(), p.checkCommand(), p.listCommand(), p.watchCommand(), p.waitCommand(), p.fleetCommand(), p.testCommand(),
 		p.logCommand(), p.migrateCommand(), p.storeCommand(), p.redisCommand(), p.keyCommand(), p.versionCommand())
 	root.InitDefaultCompletionCmd()
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
