@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
@@ -38,15 +39,26 @@ func (f *serverFlags) ask(ctx context.Context, timeout time.Duration, call func(
 
 // reach calls f with a connection to the server. What f returns is told with what to do about it.
 func (f *serverFlags) reach(ctx context.Context, timeout time.Duration, call func(context.Context, *grpc.ClientConn) error) error {
-	connection, err := grpc.NewClient(f.address, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)))
+	connection, err := f.connect()
 	if err != nil {
-		return fmt.Errorf("%s is no address of a server: %w", f.address, err)
+		return err
 	}
 	defer connection.Close()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	return f.explain(call(ctx, connection))
+}
+
+// connect returns a connection to the server, which is made when something is asked, and made again soon after it broke.
+func (f *serverFlags) connect() (*grpc.ClientConn, error) {
+	again := backoff.Config{BaseDelay: minBackoff, Multiplier: 1.6, Jitter: 0.2, MaxDelay: maxBackoff}
+	connection, err := grpc.NewClient(f.address, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: again, MinConnectTimeout: maxBackoff}))
+	if err != nil {
+		return nil, fmt.Errorf("%s is no address of a server: %w", f.address, err)
+	}
+	return connection, nil
 }
 
 // explain says of an error of a call what to do next.

@@ -17,6 +17,15 @@ func indentedJSON(m proto.Message) string {
 	return b.String()
 }
 
+// jsonLine is the same in one line.
+func jsonLine(m proto.Message) string {
+	var b bytes.Buffer
+	if err := json.Compact(&b, protoJSON(m)); err != nil {
+		panic(err) // protojson wrote it
+	}
+	return b.String() + "\n"
+}
+
 func protoJSON(m proto.Message) []byte {
 	data, err := protojson.Marshal(m)
 	if err != nil {

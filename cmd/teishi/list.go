@@ -79,14 +79,18 @@ func (p *program) listed(q question, decisions []*teishiv1.ListedDecision) error
 	fmt.Fprintln(rows, "ORGANIZATION\tAPP\tPURPOSE\tOUTCOME\tREASON\tBECAUSE OF\tUNTIL")
 	for _, d := range decisions {
 		asked, answer := d.GetQuery(), d.GetResponse()
-		purpose := asked.GetPurpose()
-		if purpose == "" {
-			purpose = "(every)"
-		}
-		fmt.Fprintln(rows, strings.Join([]string{asked.GetOrganization(), asked.GetApp(), purpose, outcomeName(answer.GetOutcome()),
+		fmt.Fprintln(rows, strings.Join([]string{asked.GetOrganization(), asked.GetApp(), purposeCell(asked), outcomeName(answer.GetOutcome()),
 			reasonName(answer.GetReason()), firstCitation(answer), zone.time(answer.GetValidUntilTime())}, "\t"))
 	}
 	return rows.Flush()
+}
+
+// purposeCell is the purpose that is asked about, as it stands in a table.
+func purposeCell(q *teishiv1.Query) string {
+	if q.GetPurpose() == "" {
+		return "(every)"
+	}
+	return q.GetPurpose()
 }
 
 // firstCitation is the first of what an answer cites, and how many more there are.

@@ -58,14 +58,14 @@ func (p *program) root() *cobra.Command {
 		Long: `Teishi decides whether an organization may use an app for a purpose, in given circumstances, at a given moment, and
 says why not, until when, and on whose authority.
 
-Every flag can be given by the environment instead: --log-level by TEISHI_LOG_LEVEL. A flag outweighs its variable.
+A flag can be given by the environment instead: --log-level by TEISHI_LOG_LEVEL. A flag outweighs its variable.
 Exit codes: 0 done, 1 error; of check: 0 ALLOWED, 2 DENIED, 3 INDETERMINATE, 1 not answered.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return p.environment(c.Flags()) },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = false
-	root.AddCommand(p.serveCommand(), p.checkCommand(), p.listCommand(), p.waitCommand(), p.fleetCommand(), p.testCommand(),
+	root.AddCommand(p.serveCommand(), p.checkCommand(), p.listCommand(), p.watchCommand(), p.waitCommand(), p.fleetCommand(), p.testCommand(),
 		p.logCommand(), p.migrateCommand(), p.storeCommand(), p.redisCommand(), p.keyCommand(), p.versionCommand())
 	root.InitDefaultCompletionCmd()
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
@@ -115,4 +115,9 @@ func arguments(least, most int) cobra.PositionalArgs {
 }
 
 // unsettable are the flags that no variable stands for.
-func unsettable(f *pflag.Flag) bool { return f.Name == "help" }
+func unsettable(f *pflag.Flag) bool { return f.Name == "help" || f.Annotations[hereOnly] != nil }
+
+// hereOnly marks a flag that no variable stands for, since its name means another thing in another command.
+const hereOnly = "here only"
+
+func settableHereOnly(f *pflag.Flag) { f.Annotations = map[string][]string{hereOnly: {}} }

@@ -10,7 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// questionFlags are what check and list have in common.
+// questionFlags are what check, list and watch have in common; a watch is always for now.
 type questionFlags struct {
 	server     serverFlags
 	at         string
@@ -29,9 +29,15 @@ type question struct {
 }
 
 func (f *questionFlags) register(c *cobra.Command) {
+	c.Flags().SortFlags = false
+	c.Flags().StringVar(&f.at, "at", "", "decide for this `TIME`, as 2021-03-30T00:00:00+09:00 (default now)")
+	f.registerForNow(c)
+}
+
+// registerForNow registers them but for --at.
+func (f *questionFlags) registerForNow(c *cobra.Command) {
 	flags := c.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&f.at, "at", "", "decide for this `TIME`, as 2021-03-30T00:00:00+09:00 (default now)")
 	flags.StringSliceVar(&f.attributes, "attr", nil, "a circumstance, `NAME=VALUE`; may be repeated")
 	flags.StringVar(&f.language, "language", "", "texts in this language, as `TAG`: ja, en")
 	flags.StringVarP(&f.output, "output", "o", "table", "print as `FORMAT`: table or json")

@@ -170,8 +170,8 @@ func serverOf(ts *testscript.TestScript, name string) *cluster.Teishi {
 	return s
 }
 
-// serverCmd is `server VERB NAME`: ready and live wait until it is that; pause, resume, kill and stop do that to it. `! server
-// ready NAME` waits until it lives and looks once whether it is ready, which it must not be.
+// serverCmd is `server VERB NAME`: ready and live wait until it is that; pause, resume, kill, stop and restart do that to it. `!
+// server ready NAME` waits until it lives and looks once whether it is ready, which it must not be.
 func serverCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 || neg && args[0] != "ready" {
 		ts.Fatalf("usage: server VERB NAME")
@@ -192,6 +192,8 @@ func serverCmd(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(s.Resume())
 	case "kill":
 		ts.Check(s.Kill())
+	case "restart":
+		ts.Check(s.Restart(context.Background()))
 	case "stop":
 		ts.Check(s.Stop())
 		ts.Check(s.Wait(context.Background()))

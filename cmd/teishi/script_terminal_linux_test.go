@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -15,14 +16,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminalCmd is `terminal DRAWINGS PROGRAM ARGUMENTS…`: it runs the program on a terminal until it has drawn that often,
+// terminalCmd is `terminal PATTERN PROGRAM ARGUMENTS…`: it runs the program on a terminal until what it draws matches,
 // interrupts it as Ctrl-C does, upon which it must exit with 0, and prints what was drawn.
 func terminalCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
-		ts.Fatalf("usage: terminal DRAWINGS PROGRAM ARGUMENTS…")
+		ts.Fatalf("usage: terminal PATTERN PROGRAM ARGUMENTS…")
 	}
-	drawings, err := strconv.Atoi(args[0])
-	ts.Check(err)
+	pattern := regexp.MustCompile("(?s)" + args[0])
 	terminal, screen, err := openTerminal()
 	ts.Check(err)
 	defer terminal.Close()
@@ -31,31 +31,30 @@ func terminalCmd(ts *testscript.TestScript, neg bool, args []string) {
 	c := exec.CommandContext(ctx, lookPath(ts, args[1]), args[2:]...)
 	var failed bytes.Buffer
 	c.Stdin, c.Stdout, c.Stderr = screen, screen, &failed
-	c.Env = []string{"HOME=" + ts.Getenv("HOME")}
+	c.Env = []string{"HOME=" + ts.Getenv("HOME"), "PATH=" + ts.Getenv("PATH"), "TZ=" + ts.Getenv("TZ")}
 	err = c.Start()
 	screen.Close()
 	ts.Check(err)
-	drawn := readDrawings(terminal, drawings)
+	var drawn strings.Builder
+	readUntil(terminal, pattern, &drawn)
 	ts.Check(c.Process.Signal(syscall.SIGINT))
-	_, _ = io.Copy(io.Discard, terminal) // until nobody has the terminal open, which is an error
+	_, _ = io.Copy(&drawn, terminal) // until nobody has the terminal open, which is an error
 	if err := c.Wait(); err != nil {
-		ts.Fatalf("on a terminal: %v: %s\n%s", err, &failed, drawn)
+		ts.Fatalf("on a terminal: %v: %s\n%s", err, &failed, &drawn)
 	}
-	fmt.Fprint(ts.Stdout(), strings.ReplaceAll(drawn, "\r\n", "\n"))
+	fmt.Fprint(ts.Stdout(), strings.ReplaceAll(drawn.String(), "\r\n", "\n"))
 }
 
-// readDrawings returns what a program draws until it has done so that often, or ends.
-func readDrawings(terminal io.Reader, drawings int) string {
-	var drawn strings.Builder
+// readUntil reads what a program draws until it matches, or the program ends.
+func readUntil(terminal io.Reader, pattern *regexp.Regexp, drawn *strings.Builder) {
 	piece := make([]byte, 4096)
-	for strings.Count(drawn.String(), clearScreen) < drawings {
+	for !pattern.MatchString(drawn.String()) {
 		n, err := terminal.Read(piece)
 		drawn.Write(piece[:n])
 		if err != nil {
-			break
+			return
 		}
 	}
-	return drawn.String()
 }
 
 // openTerminal returns both ends of a terminal: of who looks at it, and of the program.

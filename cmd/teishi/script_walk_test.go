@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bufio"
+	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -14,7 +17,8 @@ import (
 
 // walkCmd is `walk FILE`: it runs the document. Each block of `sh` is run by a shell, and the block of `text` or `json`
 // after it is what it must print, standard error included; in that `…` stands for any text and a line of it alone for any
-// lines. A block that starts a server leaves it running; its address takes the place of the default one.
+// lines. A block that starts a server leaves it running; its address takes the place of the default one. So does a block that
+// watches, once it has printed a line: what it must print is what it has when the document is over.
 //
 // With -update the document is written anew with what was printed.
 func walkCmd(ts *testscript.TestScript, neg bool, args []string) {
@@ -25,13 +29,19 @@ func walkCmd(ts *testscript.TestScript, neg bool, args []string) {
 	data, err := os.ReadFile(file)
 	ts.Check(err)
 	d := parseDocument(string(data))
+	var open []*openWatch
 	for i := range d {
 		switch {
+		case d[i].language == "sh" && watches.MatchString(d[i].text):
+			open = append(open, startWatch(ts, &d[i], d.printed(i)))
 		case d[i].language == "sh":
 			walkBlock(ts, args[0], &d[i], d.printed(i))
 		case d[i].fenced && command.MatchString(d[i].text):
 			ts.Fatalf("%s:%d: a command that is not run: make it a block of sh", args[0], d[i].line)
 		}
+	}
+	for _, w := range open {
+		w.end(ts, args[0])
 	}
 	if *update {
 		ts.Check(os.WriteFile(file, []byte(d.String()), 0o644))
@@ -97,6 +107,11 @@ func walkBlock(ts *testscript.TestScript, file string, block, printed *part) {
 		}
 		return
 	}
+	comparePrinted(ts, file, block, printed, got, failed)
+}
+
+// comparePrinted compares what a block prints with what the document says of it.
+func comparePrinted(ts *testscript.TestScript, file string, block, printed *part, got string, failed bool) {
 	got = strings.ReplaceAll(got, ts.Getenv("ADDR"), defaultAddress)
 	switch {
 	case matches(printed.text, got) && failed == says(printed.text, "ERROR:"):
@@ -113,7 +128,7 @@ const defaultAddress = "127.0.0.1:50051"
 
 // runBlock runs a block and returns what it prints, and whether it failed.
 func runBlock(ts *testscript.TestScript, text string) (printed string, failed bool) {
-	text = strings.ReplaceAll(text, "go run ./cmd/teishi", "teishi")
+	text = built(text)
 	if arguments, ok := strings.CutPrefix(strings.TrimSpace(text), "teishi serve"); ok {
 		if running(ts).running != nil {
 			endCmd(ts, false, nil)
@@ -124,6 +139,52 @@ func runBlock(ts *testscript.TestScript, text string) (printed string, failed bo
 	err := ts.Exec("sh", "-e", "-c", strings.ReplaceAll(text, defaultAddress, ts.Getenv("ADDR")))
 	printed = ts.ReadFile("stdout") + ts.ReadFile("stderr")
 	return printed, err != nil
+}
+
+// built calls the program that is under test.
+func built(text string) string { return strings.ReplaceAll(text, "go run ./cmd/teishi", "teishi") }
+
+// watches finds a block that does not end by itself.
+var watches = regexp.MustCompile(`^(teishi|go run \./cmd/teishi) watch `)
+
+// openWatch is a block that watches.
+type openWatch struct {
+	block, printed *part
+	process        *exec.Cmd
+	lines          *bufio.Reader
+	got            string
+}
+
+func startWatch(ts *testscript.TestScript, block, printed *part) *openWatch {
+	ctx, cancel := context.WithTimeout(context.Background(), watchdog)
+	c := exec.CommandContext(ctx, "sh", "-c", "exec "+built(block.text))
+	c.Dir, c.Env = ts.MkAbs("."), append(slices.Clone(running(ts).env), "TEISHI_SERVER="+ts.Getenv("TEISHI_SERVER"))
+	out, err := c.StdoutPipe()
+	ts.Check(err)
+	ts.Check(c.Start())
+	ts.Defer(func() { cancel(); _ = c.Wait() }) // it was waited for, unless the script has failed
+	w := &openWatch{block: block, printed: printed, process: c, lines: bufio.NewReader(out)}
+	w.read(ts)
+	return w
+}
+
+// read reads the next line.
+func (w *openWatch) read(ts *testscript.TestScript) {
+	line, err := w.lines.ReadString('\n')
+	if err != nil {
+		ts.Fatalf("%s\nhas printed %s%s and then: %v", w.block.text, w.got, line, err)
+	}
+	w.got += line
+}
+
+// end waits for as many lines as the document has, and ends the watch as Ctrl-C does.
+func (w *openWatch) end(ts *testscript.TestScript, file string) {
+	for range len(lines(w.printed.text)) - 1 {
+		w.read(ts)
+	}
+	ts.Check(w.process.Process.Signal(os.Interrupt))
+	ts.Check(w.process.Wait())
+	comparePrinted(ts, file, w.block, w.printed, w.got, false)
 }
 
 // matches reports whether the lines printed are those of the document.
@@ -158,6 +219,7 @@ var unsettled = []*regexp.Regexp{
 	regexp.MustCompile(`("age": ")[^"]*(")`),
 	regexp.MustCompile(`("(?:requestDigest|previousHash|hash|payload|nextPageToken)": ")[^"]*(")`),
 	regexp.MustCompile(`( from )/\S*(/[a-z]+\.db)`),
+	regexp.MustCompile(`(?m)(^)\d\d:\d\d:\d\d\.\d{3}(  )`),
 	regexp.MustCompile(`( hash )[0-9A-Za-z+/]{43}=()`),
 }
 

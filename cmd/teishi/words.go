@@ -38,6 +38,15 @@ func stated(attributes map[string]string) []string {
 
 func obligationText(o *teishiv1.Obligation) string { return labelled(o.GetId(), o.GetText()) }
 
+// obligationIDs names obligations.
+func obligationIDs(all []*teishiv1.Obligation) string {
+	ids := make([]string, len(all))
+	for i, o := range all {
+		ids[i] = o.GetId()
+	}
+	return strings.Join(ids, ", ")
+}
+
 func alternativeText(a *teishiv1.Alternative) string {
 	return strings.TrimSpace(labelled(a.GetId(), a.GetText()) + " " + a.GetUri())
 }
