@@ -5,12 +5,14 @@ package main
 import (
 	"bufio"
 	"context"
+	"io"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
@@ -107,6 +109,60 @@ func TestRound(t *testing.T) {
 			})
 		})
 	}
+}
+
+// slowStream answers each question 1 ms after the one before, and knows how many it has not answered.
+type slowStream struct {
+	grpc.ClientStream
+	ahead, most int
+	closed      bool
+}
+
+func (s *slowStream) Send(*int) error {
+	s.ahead++
+	s.most = max(s.most, s.ahead)
+	return nil
+}
+
+func (s *slowStream) Recv() (*int, error) {
+	if s.ahead == 0 && s.closed {
+		return nil, io.EOF
+	}
+	time.Sleep(time.Millisecond)
+	s.ahead--
+	return new(int), nil
+}
+
+func (s *slowStream) CloseSend() error {
+	s.closed = true
+	return nil
+}
+
+// TestDialogue sees that a caller keeps its window full until the end, and then waits for what is under way.
+func TestDialogue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stream := &slowStream{}
+		var asked []int
+		d := dialogue[int, int]{
+			open: func(context.Context, *grpc.ClientConn) (grpc.BidiStreamingClient[int, int], error) {
+				return stream, nil
+			},
+			question: func(i int) *int { asked = append(asked, i); return &i },
+		}
+		took, err := d.ask(t.Context(), nil, 5, time.Now().Add(100*time.Millisecond))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(took) != 99+window || stream.most != window || stream.ahead != 0 {
+			t.Errorf("%d answers, %d questions ahead at most and %d at last, want %d, %d and 0", len(took), stream.most, stream.ahead, 99+window, window)
+		}
+		if asked[0] != 5 || asked[len(asked)-1] != 5+len(took)-1 {
+			t.Errorf("asked from %d to %d, %d answers", asked[0], asked[len(asked)-1], len(took))
+		}
+		if took[0] != time.Millisecond || took[window] != window*time.Millisecond {
+			t.Errorf("the first took %s, and one of a full window %s", took[0], took[window])
+		}
+	})
 }
 
 func TestParseCrowd(t *testing.T) {
