@@ -14,7 +14,10 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
 )
 
 // TestEchoSizes sees that the echo carries as many bytes as it is told to. One less is all there is where its length would
@@ -175,5 +178,52 @@ func TestParseCrowd(t *testing.T) {
 		if _, _, _, err := parseCrowd(args); err == nil {
 			t.Errorf("parsed %q, want an error", args)
 		}
+	}
+}
+
+func TestParseAudience(t *testing.T) {
+	address, watchers, tellings, err := parseAudience([]string{"127.0.0.1:1", "500", "12"})
+	if err != nil || address != "127.0.0.1:1" || watchers != 500 || tellings != 12 {
+		t.Errorf("parseAudience = %s, %d, %d, %v", address, watchers, tellings, err)
+	}
+	for _, args := range [][]string{nil, {"a", "x", "12"}, {"a", "1", "x"}} {
+		if _, _, _, err := parseAudience(args); err == nil {
+			t.Errorf("parsed %q, want an error", args)
+		}
+	}
+}
+
+// TestHear sees what counts as a telling: another outcome, not the first answer, nor another answer with the same outcome.
+func TestHear(t *testing.T) {
+	const allowed, denied = teishiv1.Outcome_OUTCOME_ALLOWED, teishiv1.Outcome_OUTCOME_DENIED
+	answer := func(o teishiv1.Outcome, at int64) *teishiv1.WatchDecisionsResponse {
+		change := &teishiv1.DecisionChange{Response: &teishiv1.CheckResponse{Outcome: o, DecisionTime: &timestamppb.Timestamp{Seconds: at}}}
+		return &teishiv1.WatchDecisionsResponse{Event: &teishiv1.WatchDecisionsResponse_Changes{Changes: &teishiv1.DecisionChanges{Changes: []*teishiv1.DecisionChange{change}}}}
+	}
+	synced := &teishiv1.WatchDecisionsResponse{Event: &teishiv1.WatchDecisionsResponse_Synced{Synced: &teishiv1.WatchSynced{}}}
+	lives := &teishiv1.WatchDecisionsResponse{Event: &teishiv1.WatchDecisionsResponse_Heartbeat{Heartbeat: &teishiv1.WatchHeartbeat{}}}
+	a := newAudience(nil, "", 1, 2)
+	s := seat{audience: a}
+	for i, m := range []*teishiv1.WatchDecisionsResponse{answer(allowed, 0), synced, answer(allowed, 1), lives, answer(denied, 3), answer(denied, 4), synced, answer(allowed, 5), answer(denied, 9)} {
+		s.hear(m, time.Unix(int64(100+i), 0))
+	}
+	a.synced.Wait()
+	for i, want := range []*telling{{Arrived: []int64{104e9}, Decided: []int64{3e9}}, {Arrived: []int64{107e9}, Decided: []int64{5e9}}} {
+		got := a.tellings[i]
+		got.left.Wait()
+		if !slices.Equal(got.Arrived, want.Arrived) || !slices.Equal(got.Decided, want.Decided) || got.Bytes == 0 {
+			t.Errorf("telling %d: arrived %v, decided for %v, %d bytes, want %v and %v", i, got.Arrived, got.Decided, got.Bytes, want.Arrived, want.Decided)
+		}
+	}
+}
+
+func TestTelling(t *testing.T) {
+	began := time.Unix(100, 0)
+	told := &telling{Arrived: []int64{102e9, 101e9}, Decided: []int64{100e9 - 1, 100e9}}
+	if got := told.since(began); !slices.Equal(got, []time.Duration{time.Second, 2 * time.Second}) {
+		t.Errorf("since = %v", got)
+	}
+	if got := told.early(began); got != 1 {
+		t.Errorf("early = %d, want the one a nanosecond before", got)
 	}
 }

@@ -61,7 +61,8 @@ func overhead(size int) int {
 	return 1 + len(binary.AppendUvarint(nil, uint64(size)))
 }
 
-// serveEcho serves until ctx ends. With a file of fixed answers it is a DecisionService too, that answers with them.
+// serveEcho serves until ctx ends. With a file of fixed answers it is a DecisionService too, that
+// answers with them, and tells them to whoever watches when a directive is issued or withdrawn.
 func serveEcho(ctx context.Context, files []string, stdout io.Writer) error {
 	server := grpc.NewServer(service.Transport()...)
 	server.RegisterService(&grpc.ServiceDesc{
@@ -76,6 +77,7 @@ func serveEcho(ctx context.Context, files []string, stdout io.Writer) error {
 			return err
 		}
 		teishiv1.RegisterDecisionServiceServer(server, f)
+		teishiv1.RegisterDirectiveServiceServer(server, f.bell)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -123,8 +125,9 @@ func converse[Q, R any](stream grpc.BidiStreamingServer[Q, R], answer func(conte
 // fixed answers every question alike: it is ours without what decides.
 type fixed struct {
 	teishiv1.UnimplementedDecisionServiceServer
-	one *teishiv1.CheckResponse
-	all *teishiv1.BatchCheckResponse
+	one  *teishiv1.CheckResponse
+	all  *teishiv1.BatchCheckResponse
+	bell *bell
 }
 
 // readFixed reads the answer to a batch. That to one question is the one of them that is nearest to their mean size.
@@ -133,7 +136,7 @@ func readFixed(file string) (*fixed, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &fixed{all: &teishiv1.BatchCheckResponse{}}
+	f := &fixed{all: &teishiv1.BatchCheckResponse{}, bell: newBell()}
 	if err := proto.Unmarshal(b, f.all); err != nil {
 		return nil, err
 	}

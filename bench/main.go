@@ -5,11 +5,12 @@
 //	go run ./bench
 //
 // It builds teishi, serves the worlds W1 and W2 of policy/workload with it, and drives it over the loopback with one load
-// generator, in turn with an empty gRPC server that is made with the same options. Then it has suspensions reach decision
-// points, in turn with bare Redis. Figures of one machine say little, so what counts are the ratios to what is beside them in
-// the same run.
+// generator, in turn with an empty gRPC server that is made with the same options. Then it has thousands watch both. Then it
+// has suspensions reach decision points, in turn with bare Redis. Figures of one machine say little, so what counts are the
+// ratios to what is beside them in the same run.
 //
 //	bench ──┬─▶ bench echo       the same messages, or as many bytes, answered without looking
+//	        ├─▶ bench audience   ten thousand watchers of either
 //	        ├─▶ teishi serve     SQLite, W1 or W2 ──▶ redis-server ──▶ decision points
 //	        └─▶ bench crowd      five hundred readers of that Redis, and nothing else of a decision point
 //
@@ -40,6 +41,7 @@ type settings struct {
 	callers     int           // at a time, for throughput
 	connections int           // that they share
 	starts      int           // of each server
+	watchers    int           // of one server
 	writes      int           // whose way to decision points is measured, for each way
 	readers     int           // that follow one Redis
 }
@@ -61,6 +63,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 			return serveEcho(ctx, args[1:], stdout)
 		case crowdCommand:
 			return followAll(ctx, args[1:], stdout)
+		case audienceCommand:
+			return watchAll(ctx, args[1:], stdout)
 		}
 	}
 	var s settings
@@ -70,6 +74,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags.IntVar(&s.callers, "callers", 32, "callers at a time, for throughput")
 	flags.IntVar(&s.connections, "connections", 4, "connections that they share")
 	flags.IntVar(&s.starts, "starts", 5, "start each server so many times; 0 measures no starts")
+	flags.IntVar(&s.watchers, "watchers", 10_000, "have so many watchers on one server, at most 12,000; 0 has none")
 	flags.IntVar(&s.writes, "writes", 500, "have so many suspensions reach decision points by each way; 0 measures no propagation")
 	flags.IntVar(&s.readers, "readers", 500, "have so many readers follow one Redis; 0 has none")
 	if err := flags.Parse(args); err != nil {
@@ -109,6 +114,11 @@ func bench(ctx context.Context, s settings, stdout io.Writer) error {
 	if s.starts > 0 {
 		if err := b.starting(ctx, w1); err != nil {
 			return err
+		}
+	}
+	if s.watchers > 0 {
+		if err := b.watching(ctx); err != nil {
+			return fmt.Errorf("%d watchers: %w", s.watchers, err)
 		}
 	}
 	if b.redis && (s.writes > 0 || s.readers > 0) {

@@ -37,17 +37,27 @@ func (b *benchmark) describe(w *world, t traffic) {
 // measure reads one figure off a sample.
 type measure func(sample) float64
 
-// median returns the median of the figure of one side.
-func median(rounds []round, which int, m measure) float64 {
+// column returns the figure of one side, round by round, in order of size.
+func column[R ~[]S, S any](rounds []R, which int, m func(S) float64) []float64 {
 	var all []float64
 	for _, r := range rounds {
 		all = append(all, m(r[which]))
 	}
-	return quantile(slices.Sorted(slices.Values(all)), 0.5)
+	slices.Sort(all)
+	return all
+}
+
+// median returns the median of the figure of one side, and greatest the greatest.
+func median[R ~[]S, S any](rounds []R, which int, m func(S) float64) float64 {
+	return quantile(column(rounds, which, m), 0.5)
+}
+
+func greatest[R ~[]S, S any](rounds []R, which int, m func(S) float64) float64 {
+	return quantile(column(rounds, which, m), 1)
 }
 
 // ratio returns the median of our figure to another's within a round.
-func ratio(rounds []round, to int, m measure) float64 {
+func ratio[R ~[]S, S any](rounds []R, to int, m func(S) float64) float64 {
 	var all []float64
 	for _, r := range rounds {
 		all = append(all, m(r[ofTeishi])/m(r[to]))
