@@ -227,3 +227,55 @@ func TestTelling(t *testing.T) {
 		t.Errorf("early = %d, want the one a nanosecond before", got)
 	}
 }
+
+func TestParseMetrics(t *testing.T) {
+	const all = "# HELP go_goroutines Number.\ngo_goroutines 59\ngo_memstats_heap_alloc_bytes 2.5e+07\ngo_memstats_next_gc_bytes 1e+08\nother{a=\"b c\"} 7\n"
+	var f figures
+	if err := f.parse(strings.NewReader(all)); err != nil || f[goroutines] != 59 || f[heap] != 25e6 || f[heapGoal] != 1e8 {
+		t.Errorf("parse = %v, %v", f, err)
+	}
+	if err := f.parse(strings.NewReader("go_goroutines 59\n")); err == nil {
+		t.Error("parsed what lacks the heap")
+	}
+}
+
+// grown returns readings, six a minute, of a server whose goroutines grow so much in a minute, and go up and down by 10.
+func grown(perMinute float64) (all []reading) {
+	for i := range 60 {
+		r := reading{at: time.Duration(i) * 10 * time.Second}
+		r.figures[goroutines] = 50 + perMinute*r.at.Minutes() + float64(i%2*10)
+		all = append(all, r)
+	}
+	return all
+}
+
+func TestTrend(t *testing.T) {
+	for _, c := range []struct {
+		perMinute float64
+		grows     bool
+	}{{0, false}, {-20, false}, {4, false}, {6, true}} {
+		got := trendOf(grown(c.perMinute), goroutines)
+		if d := got.slope - c.perMinute; max(d, -d) > 0.1 || got.off <= 0 || got.off > 0.5 {
+			t.Errorf("%v a minute: slope = %v ± %v", c.perMinute, got.slope, got.off)
+		}
+		if got.grows(5) != c.grows {
+			t.Errorf("%v a minute: grows = %v, want %v", c.perMinute, !c.grows, c.grows)
+		}
+	}
+	if (trend{slope: 6, off: 3}).grows(5) {
+		t.Error("it grows by noise")
+	}
+}
+
+func TestVerdict(t *testing.T) {
+	for _, c := range []struct {
+		readings []reading
+		says     string
+		fails    bool
+	}{{grown(0), "verdict: steady", false}, {grown(30), "verdict: GROWS", true}, {grown(30)[:20], "verdict: none", false}} {
+		var out strings.Builder
+		if err := printSlopes(&out, 500, c.readings); (err != nil) != c.fails || !strings.Contains(out.String(), c.says) {
+			t.Errorf("of %d readings: %v, want %q:\n%s", len(c.readings), err, c.says, &out)
+		}
+	}
+}
