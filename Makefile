@@ -38,6 +38,10 @@ bench: needs ## Run the benchmarks, then measure the program as it is run; docs/
 	go test -run '^$$' -bench . -benchmem ./policy/... ./policystore/... ./service/...
 	go run ./bench
 
+.PHONY: soak
+soak: ## Have watchers come and go for SPAN (10m), and see that the server keeps nothing of them.
+	go run ./bench soak -span $(or $(SPAN),10m)
+
 .PHONY: generate
 generate: .deps/stamp ## Generate the Go code of the protos, beside them.
 	$(BUF) generate

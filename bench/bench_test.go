@@ -5,14 +5,19 @@ package main
 import (
 	"bufio"
 	"context"
+	"io"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
 )
 
 // TestEchoSizes sees that the echo carries as many bytes as it is told to. One less is all there is where its length would
@@ -109,6 +114,60 @@ func TestRound(t *testing.T) {
 	}
 }
 
+// slowStream answers each question 1 ms after the one before, and knows how many it has not answered.
+type slowStream struct {
+	grpc.ClientStream
+	ahead, most int
+	closed      bool
+}
+
+func (s *slowStream) Send(*int) error {
+	s.ahead++
+	s.most = max(s.most, s.ahead)
+	return nil
+}
+
+func (s *slowStream) Recv() (*int, error) {
+	if s.ahead == 0 && s.closed {
+		return nil, io.EOF
+	}
+	time.Sleep(time.Millisecond)
+	s.ahead--
+	return new(int), nil
+}
+
+func (s *slowStream) CloseSend() error {
+	s.closed = true
+	return nil
+}
+
+// TestDialogue sees that a caller keeps its window full until the end, and then waits for what is under way.
+func TestDialogue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stream := &slowStream{}
+		var asked []int
+		d := dialogue[int, int]{
+			open: func(context.Context, *grpc.ClientConn) (grpc.BidiStreamingClient[int, int], error) {
+				return stream, nil
+			},
+			question: func(i int) *int { asked = append(asked, i); return &i },
+		}
+		took, err := d.ask(t.Context(), nil, 5, time.Now().Add(100*time.Millisecond))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(took) != 99+window || stream.most != window || stream.ahead != 0 {
+			t.Errorf("%d answers, %d questions ahead at most and %d at last, want %d, %d and 0", len(took), stream.most, stream.ahead, 99+window, window)
+		}
+		if asked[0] != 5 || asked[len(asked)-1] != 5+len(took)-1 {
+			t.Errorf("asked from %d to %d, %d answers", asked[0], asked[len(asked)-1], len(took))
+		}
+		if took[0] != time.Millisecond || took[window] != window*time.Millisecond {
+			t.Errorf("the first took %s, and one of a full window %s", took[0], took[window])
+		}
+	})
+}
+
 func TestParseCrowd(t *testing.T) {
 	hash := strings.Repeat("0f", 32)
 	url, readers, from, err := parseCrowd([]string{"redis://127.0.0.1:1", "500", "12", hash})
@@ -118,6 +177,105 @@ func TestParseCrowd(t *testing.T) {
 	for _, args := range [][]string{nil, {"redis://a", "x", "12", hash}, {"redis://a", "1", "x", hash}, {"redis://a", "1", "12", "x"}} {
 		if _, _, _, err := parseCrowd(args); err == nil {
 			t.Errorf("parsed %q, want an error", args)
+		}
+	}
+}
+
+func TestParseAudience(t *testing.T) {
+	address, watchers, tellings, err := parseAudience([]string{"127.0.0.1:1", "500", "12"})
+	if err != nil || address != "127.0.0.1:1" || watchers != 500 || tellings != 12 {
+		t.Errorf("parseAudience = %s, %d, %d, %v", address, watchers, tellings, err)
+	}
+	for _, args := range [][]string{nil, {"a", "x", "12"}, {"a", "1", "x"}} {
+		if _, _, _, err := parseAudience(args); err == nil {
+			t.Errorf("parsed %q, want an error", args)
+		}
+	}
+}
+
+// TestHear sees what counts as a telling: another outcome, not the first answer, nor another answer with the same outcome.
+func TestHear(t *testing.T) {
+	const allowed, denied = teishiv1.Outcome_OUTCOME_ALLOWED, teishiv1.Outcome_OUTCOME_DENIED
+	answer := func(o teishiv1.Outcome, at int64) *teishiv1.WatchDecisionsResponse {
+		change := &teishiv1.DecisionChange{Response: &teishiv1.CheckResponse{Outcome: o, DecisionTime: &timestamppb.Timestamp{Seconds: at}}}
+		return &teishiv1.WatchDecisionsResponse{Event: &teishiv1.WatchDecisionsResponse_Changes{Changes: &teishiv1.DecisionChanges{Changes: []*teishiv1.DecisionChange{change}}}}
+	}
+	synced := &teishiv1.WatchDecisionsResponse{Event: &teishiv1.WatchDecisionsResponse_Synced{Synced: &teishiv1.WatchSynced{}}}
+	lives := &teishiv1.WatchDecisionsResponse{Event: &teishiv1.WatchDecisionsResponse_Heartbeat{Heartbeat: &teishiv1.WatchHeartbeat{}}}
+	a := newAudience(nil, "", 1, 2)
+	s := seat{audience: a}
+	for i, m := range []*teishiv1.WatchDecisionsResponse{answer(allowed, 0), synced, answer(allowed, 1), lives, answer(denied, 3), answer(denied, 4), synced, answer(allowed, 5), answer(denied, 9)} {
+		s.hear(m, time.Unix(int64(100+i), 0))
+	}
+	a.synced.Wait()
+	for i, want := range []*telling{{Arrived: []int64{104e9}, Decided: []int64{3e9}}, {Arrived: []int64{107e9}, Decided: []int64{5e9}}} {
+		got := a.tellings[i]
+		got.left.Wait()
+		if !slices.Equal(got.Arrived, want.Arrived) || !slices.Equal(got.Decided, want.Decided) || got.Bytes == 0 {
+			t.Errorf("telling %d: arrived %v, decided for %v, %d bytes, want %v and %v", i, got.Arrived, got.Decided, got.Bytes, want.Arrived, want.Decided)
+		}
+	}
+}
+
+func TestTelling(t *testing.T) {
+	began := time.Unix(100, 0)
+	told := &telling{Arrived: []int64{102e9, 101e9}, Decided: []int64{100e9 - 1, 100e9}}
+	if got := told.since(began); !slices.Equal(got, []time.Duration{time.Second, 2 * time.Second}) {
+		t.Errorf("since = %v", got)
+	}
+	if got := told.early(began); got != 1 {
+		t.Errorf("early = %d, want the one a nanosecond before", got)
+	}
+}
+
+func TestParseMetrics(t *testing.T) {
+	const all = "# HELP go_goroutines Number.\ngo_goroutines 59\ngo_memstats_heap_alloc_bytes 2.5e+07\ngo_memstats_next_gc_bytes 1e+08\nother{a=\"b c\"} 7\n"
+	var f figures
+	if err := f.parse(strings.NewReader(all)); err != nil || f[goroutines] != 59 || f[heap] != 25e6 || f[heapGoal] != 1e8 {
+		t.Errorf("parse = %v, %v", f, err)
+	}
+	if err := f.parse(strings.NewReader("go_goroutines 59\n")); err == nil {
+		t.Error("parsed what lacks the heap")
+	}
+}
+
+// grown returns readings, six a minute, of a server whose goroutines grow so much in a minute, and go up and down by 10.
+func grown(perMinute float64) (all []reading) {
+	for i := range 60 {
+		r := reading{at: time.Duration(i) * 10 * time.Second}
+		r.figures[goroutines] = 50 + perMinute*r.at.Minutes() + float64(i%2*10)
+		all = append(all, r)
+	}
+	return all
+}
+
+func TestTrend(t *testing.T) {
+	for _, c := range []struct {
+		perMinute float64
+		grows     bool
+	}{{0, false}, {-20, false}, {4, false}, {6, true}} {
+		got := trendOf(grown(c.perMinute), goroutines)
+		if d := got.slope - c.perMinute; max(d, -d) > 0.1 || got.off <= 0 || got.off > 0.5 {
+			t.Errorf("%v a minute: slope = %v ± %v", c.perMinute, got.slope, got.off)
+		}
+		if got.grows(5) != c.grows {
+			t.Errorf("%v a minute: grows = %v, want %v", c.perMinute, !c.grows, c.grows)
+		}
+	}
+	if (trend{slope: 6, off: 3}).grows(5) {
+		t.Error("it grows by noise")
+	}
+}
+
+func TestVerdict(t *testing.T) {
+	for _, c := range []struct {
+		readings []reading
+		says     string
+		fails    bool
+	}{{grown(0), "verdict: steady", false}, {grown(30), "verdict: GROWS", true}, {grown(30)[:20], "verdict: none", false}} {
+		var out strings.Builder
+		if err := printSlopes(&out, 500, c.readings); (err != nil) != c.fails || !strings.Contains(out.String(), c.says) {
+			t.Errorf("of %d readings: %v, want %q:\n%s", len(c.readings), err, c.says, &out)
 		}
 	}
 }

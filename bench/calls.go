@@ -97,8 +97,9 @@ func (b *benchmark) calls(ctx context.Context, w *world) (err error) {
 	}
 	defer func() { err = errors.Join(err, empty.stop()) }()
 	if err := b.drives(ctx,
-		sides{{ours, w.check}, {empty, w.check}, {empty, bytesOf(t.check)}},
-		sides{{ours, w.batchCheck}, {empty, w.batchCheck}, {empty, bytesOf(t.batch)}}); err != nil {
+		sides{{ours, oneByOne(w.check)}, {empty, oneByOne(w.check)}, {empty, oneByOne(bytesOf(t.check))}},
+		sides{{ours, oneByOne(w.batchCheck)}, {empty, oneByOne(w.batchCheck)}, {empty, oneByOne(bytesOf(t.batch))}},
+		sides{{ours, w.stream()}, {empty, w.stream()}, {empty, bytesStream(t.streamed())}, {ours, oneByOne(w.check)}}); err != nil {
 		return err
 	}
 	return b.printMemory(ours, empty)
@@ -112,8 +113,8 @@ func writeMessage(file string, m proto.Message) error {
 	return os.WriteFile(file, b, 0o600)
 }
 
-// drives drives Check to saturation, then by one caller, then BatchCheck to saturation.
-func (b *benchmark) drives(ctx context.Context, check, batch sides) error {
+// drives drives Check to saturation, then by one caller, then BatchCheck and StreamCheck to saturation.
+func (b *benchmark) drives(ctx context.Context, check, batch, stream sides) error {
 	many, err := b.compare(ctx, check, b.callers)
 	if err != nil {
 		return err
@@ -126,21 +127,26 @@ func (b *benchmark) drives(ctx context.Context, check, batch sides) error {
 	if err != nil {
 		return err
 	}
+	streamed, err := b.compare(ctx, stream, b.callers)
+	if err != nil {
+		return err
+	}
 	b.printCalls(many, one, hundred)
+	b.printStreams(streamed)
 	return nil
 }
 
-// Whose figures stand where: ours, the empty server's with our messages, and with as many bytes.
+// Whose figures stand where: ours, the empty server's with our messages, and with as many bytes; beside streams, our Check.
 const (
 	ofTeishi = iota
 	ofEcho
 	ofBytes
-	ofAll
+	ofCheck
 )
 
 type (
-	sides [ofAll]side
-	round [ofAll]sample // a drive of each
+	sides []side
+	round []sample // a drive of each
 )
 
 // compare drives all sides in turn, each round beginning with another, after a shorter round that is not counted.
@@ -151,6 +157,7 @@ func (b *benchmark) compare(ctx context.Context, all sides, callers int) ([]roun
 		if r == 0 {
 			span = min(span, time.Second)
 		}
+		rounds[r] = make(round, len(all))
 		for i := range all {
 			which := (r + i) % len(all)
 			var err error

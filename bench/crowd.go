@@ -193,7 +193,6 @@ func (b *benchmark) printCrowds(one, many crowded) {
 		a, c := of(one), of(many)
 		fmt.Fprintf(b.out, columns, "  "+what, format(a), format(c), fmt.Sprintf("%.2f", c/a))
 	}
-	share := func(f float64) string { return fmt.Sprintf("%.2f %%", 100*f) }
 	line("CPU of Redis, of one processor", share, func(c crowded) float64 { return c.redis.Seconds() / c.elapsed.Seconds() })
 	line("CPU of Redis for each entry a reader is given", microseconds, func(c crowded) float64 { return float64(c.redis) / c.given() })
 	line("CPU of a reader, of one processor", share, func(c crowded) float64 { return c.process.Seconds() / c.elapsed.Seconds() / float64(c.readers) })

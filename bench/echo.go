@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -26,8 +27,12 @@ const echoCommand = "echo"
 const (
 	echoService = "teishi.bench.Echo"
 	echoMethod  = "/" + echoService + "/Echo"
+	echoStream  = "/" + echoService + "/Stream"
 	maxEcho     = 4 << 20
 )
+
+// echoStreamDesc is that of a stream whose every message is echoed.
+var echoStreamDesc = grpc.StreamDesc{StreamName: "Stream", Handler: handleEchoStream, ServerStreams: true, ClientStreams: true}
 
 // echo answers as many bytes as the first four of a question say, big-endian. All it does is to decode and to encode one
 // field of bytes: no server does less.
@@ -56,13 +61,15 @@ func overhead(size int) int {
 	return 1 + len(binary.AppendUvarint(nil, uint64(size)))
 }
 
-// serveEcho serves until ctx ends. With a file of fixed answers it is a DecisionService too, that answers with them.
+// serveEcho serves until ctx ends. With a file of fixed answers it is a DecisionService too, that
+// answers with them, and tells them to whoever watches when a directive is issued or withdrawn.
 func serveEcho(ctx context.Context, files []string, stdout io.Writer) error {
 	server := grpc.NewServer(service.Transport()...)
 	server.RegisterService(&grpc.ServiceDesc{
 		ServiceName: echoService,
 		HandlerType: (*any)(nil),
 		Methods:     []grpc.MethodDesc{{MethodName: "Echo", Handler: handleEcho}},
+		Streams:     []grpc.StreamDesc{echoStreamDesc},
 	}, &echo{zeros: make([]byte, maxEcho)})
 	if len(files) > 0 {
 		f, err := readFixed(files[0])
@@ -70,6 +77,7 @@ func serveEcho(ctx context.Context, files []string, stdout io.Writer) error {
 			return err
 		}
 		teishiv1.RegisterDecisionServiceServer(server, f)
+		teishiv1.RegisterDirectiveServiceServer(server, f.bell)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -89,11 +97,37 @@ func handleEcho(srv any, ctx context.Context, decode func(any) error, _ grpc.Una
 	return srv.(*echo).Echo(ctx, req)
 }
 
+func handleEchoStream(srv any, ss grpc.ServerStream) error {
+	stream := &grpc.GenericServerStream[wrapperspb.BytesValue, wrapperspb.BytesValue]{ServerStream: ss}
+	return converse(stream, srv.(*echo).Echo)
+}
+
+// converse answers every message of a stream.
+func converse[Q, R any](stream grpc.BidiStreamingServer[Q, R], answer func(context.Context, *Q) (*R, error)) error {
+	for {
+		req, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		resp, err := answer(stream.Context(), req)
+		if err != nil {
+			return err
+		}
+		if err := stream.Send(resp); err != nil {
+			return err
+		}
+	}
+}
+
 // fixed answers every question alike: it is ours without what decides.
 type fixed struct {
 	teishiv1.UnimplementedDecisionServiceServer
-	one *teishiv1.CheckResponse
-	all *teishiv1.BatchCheckResponse
+	one  *teishiv1.CheckResponse
+	all  *teishiv1.BatchCheckResponse
+	bell *bell
 }
 
 // readFixed reads the answer to a batch. That to one question is the one of them that is nearest to their mean size.
@@ -102,7 +136,7 @@ func readFixed(file string) (*fixed, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &fixed{all: &teishiv1.BatchCheckResponse{}}
+	f := &fixed{all: &teishiv1.BatchCheckResponse{}, bell: newBell()}
 	if err := proto.Unmarshal(b, f.all); err != nil {
 		return nil, err
 	}
@@ -121,4 +155,10 @@ func (f *fixed) Check(context.Context, *teishiv1.CheckRequest) (*teishiv1.CheckR
 
 func (f *fixed) BatchCheck(context.Context, *teishiv1.BatchCheckRequest) (*teishiv1.BatchCheckResponse, error) {
 	return f.all, nil
+}
+
+func (f *fixed) StreamCheck(stream teishiv1.DecisionService_StreamCheckServer) error {
+	return converse(stream, func(_ context.Context, req *teishiv1.StreamCheckRequest) (*teishiv1.StreamCheckResponse, error) {
+		return &teishiv1.StreamCheckResponse{CorrelationId: req.CorrelationId, Result: &teishiv1.StreamCheckResponse_Response{Response: f.one}}, nil
+	})
 }

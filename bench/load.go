@@ -26,11 +26,14 @@ func (s *served) stop() error {
 	return s.process.stop()
 }
 
-// side is a server under load and what is asked of it: call makes the i-th of endless calls.
+// side is a server under load and how each caller asks it.
 type side struct {
 	*served
-	call func(ctx context.Context, c *grpc.ClientConn, i int) error
+	ask asking
 }
+
+// asking has one caller ask until the end, from the question of that number on, and returns how long each answer took.
+type asking func(ctx context.Context, c *grpc.ClientConn, first int, end time.Time) ([]time.Duration, error)
 
 // sample is what one drive of a server came to.
 type sample struct {
@@ -64,7 +67,7 @@ func hangUp(all []*grpc.ClientConn) {
 	}
 }
 
-// drive has so many callers call the server, each one call at a time, for the span.
+// drive has so many callers ask the server for the span. They begin at places of their own among the questions.
 func (s *side) drive(ctx context.Context, callers int, span time.Duration) (sample, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -78,7 +81,7 @@ func (s *side) drive(ctx context.Context, callers int, span time.Duration) (samp
 	began := time.Now()
 	for c := range callers {
 		calling.Go(func() {
-			took[c], errs[c] = s.callUntil(ctx, began.Add(span), c)
+			took[c], errs[c] = s.ask(ctx, s.dials[c%len(s.dials)], c*37, began.Add(span))
 			if errs[c] != nil {
 				cancel()
 			}
@@ -97,19 +100,19 @@ func (s *side) drive(ctx context.Context, callers int, span time.Duration) (samp
 	return sample{len(all), elapsed, after - before, quantile(all, 0.50), quantile(all, 0.99)}, nil
 }
 
-// callUntil makes one call after the other until the end, and returns how long each took. Callers begin at places of
-// their own among the questions.
-func (s *side) callUntil(ctx context.Context, end time.Time, caller int) ([]time.Duration, error) {
-	took := make([]time.Duration, 0, 1<<12)
-	connection := s.dials[caller%len(s.dials)]
-	for i, now := caller*37, time.Now(); now.Before(end); i++ {
-		if err := s.call(ctx, connection, i); err != nil {
-			return nil, err
+// oneByOne makes one call after the other: the i-th of endless ones.
+func oneByOne(call func(ctx context.Context, c *grpc.ClientConn, i int) error) asking {
+	return func(ctx context.Context, c *grpc.ClientConn, first int, end time.Time) ([]time.Duration, error) {
+		took := make([]time.Duration, 0, 1<<12)
+		for i, now := first, time.Now(); now.Before(end); i++ {
+			if err := call(ctx, c, i); err != nil {
+				return nil, err
+			}
+			next := time.Now()
+			took, now = append(took, next.Sub(now)), next
 		}
-		next := time.Now()
-		took, now = append(took, next.Sub(now)), next
+		return took, nil
 	}
-	return took, nil
 }
 
 // quantile returns the q-quantile of what is sorted and not empty.

@@ -154,7 +154,7 @@ func (w *way) round(ctx context.Context, from, n int) ([]passage, error) {
 	}
 	all := make([]passage, n)
 	for i := range all {
-		all[i] = w.passage(sent[i], answered[i], column(arrived, i))
+		all[i] = w.passage(sent[i], answered[i], arrivals(arrived, i))
 	}
 	return all, nil
 }
@@ -176,7 +176,7 @@ func (w *way) receive(ctx context.Context, r, from int, released []chan struct{}
 	return nil
 }
 
-func column(rows [][]time.Time, i int) (all []time.Time) {
+func arrivals(rows [][]time.Time, i int) (all []time.Time) {
 	for _, row := range rows {
 		all = append(all, row[i])
 	}

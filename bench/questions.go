@@ -4,7 +4,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
@@ -90,9 +92,35 @@ func (qs *questions) verify(ctx context.Context, c *grpc.ClientConn) (traffic, e
 			return t, fmt.Errorf("in a batch: %w", err)
 		}
 	}
+	if err := qs.verifyStream(ctx, client); err != nil {
+		return t, fmt.Errorf("in a stream: %w", err)
+	}
 	t.answers = resp
 	t.batch = size{proto.Size(qs.batches[0]), proto.Size(resp)}
 	return t, nil
+}
+
+// verifyStream asks every question in one stream.
+func (qs *questions) verifyStream(ctx context.Context, client teishiv1.DecisionServiceClient) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := client.StreamCheck(ctx)
+	if err != nil {
+		return err
+	}
+	for i, req := range qs.checks {
+		if err := stream.Send(&teishiv1.StreamCheckRequest{Check: req}); err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		resp, err := stream.Recv()
+		if err != nil {
+			return err
+		}
+		if err := qs.right(i, resp.GetResponse()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // right reports as an error that the answer to the i-th question is not the one that this process decides.

@@ -48,10 +48,8 @@ func begin(ctx context.Context, start func(context.Context) (*process, error), a
 	if s.cpu, err = p.cpu(); err != nil {
 		return s, err
 	}
-	select {
-	case <-time.After(settle):
-	case <-ctx.Done():
-		return s, ctx.Err()
+	if err := pause(ctx, settle); err != nil {
+		return s, err
 	}
 	s.resident, s.peak, err = p.memory()
 	return s, err

@@ -37,17 +37,27 @@ func (b *benchmark) describe(w *world, t traffic) {
 // measure reads one figure off a sample.
 type measure func(sample) float64
 
-// median returns the median of the figure of one side.
-func median(rounds []round, which int, m measure) float64 {
+// column returns the figure of one side, round by round, in order of size.
+func column[R ~[]S, S any](rounds []R, which int, m func(S) float64) []float64 {
 	var all []float64
 	for _, r := range rounds {
 		all = append(all, m(r[which]))
 	}
-	return quantile(slices.Sorted(slices.Values(all)), 0.5)
+	slices.Sort(all)
+	return all
+}
+
+// median returns the median of the figure of one side, and greatest the greatest.
+func median[R ~[]S, S any](rounds []R, which int, m func(S) float64) float64 {
+	return quantile(column(rounds, which, m), 0.5)
+}
+
+func greatest[R ~[]S, S any](rounds []R, which int, m func(S) float64) float64 {
+	return quantile(column(rounds, which, m), 1)
 }
 
 // ratio returns the median of our figure to another's within a round.
-func ratio(rounds []round, to int, m measure) float64 {
+func ratio[R ~[]S, S any](rounds []R, to int, m func(S) float64) float64 {
 	var all []float64
 	for _, r := range rounds {
 		all = append(all, m(r[ofTeishi])/m(r[to]))
@@ -94,9 +104,10 @@ func (b *benchmark) line(name string, rounds []round, m measure, format func(flo
 func microseconds(ns float64) string { return fmt.Sprintf("%.1f µs", ns/1e3) }
 func rate(perSecond float64) string  { return fmt.Sprintf("%.0f/s", perSecond) }
 
+func p50(s sample) float64 { return float64(s.p50) }
+func p99(s sample) float64 { return float64(s.p99) }
+
 func (b *benchmark) printCalls(many, one, hundred []round) {
-	p50 := func(s sample) float64 { return float64(s.p50) }
-	p99 := func(s sample) float64 { return float64(s.p99) }
 	perDecision := func(s sample) float64 { return s.cpuPerCall() / batchSize }
 	b.head(fmt.Sprintf("Check, %d callers on %d connections", b.callers, b.connections))
 	b.line("server CPU per call", many, sample.cpuPerCall, microseconds, func(r float64) target { return atMost(r, 1.15, "1.15 × echo") })
@@ -116,6 +127,16 @@ func (b *benchmark) printCalls(many, one, hundred []round) {
 	b.line("p50", hundred, p50, microseconds, nil)
 	b.line("p99", hundred, p99, microseconds, nil)
 	fmt.Fprintf(b.out, "a decision in a batch takes %.3f of the CPU that the echo takes for one Check\n", spent/median(many, ofEcho, sample.cpuPerCall))
+}
+
+func (b *benchmark) printStreams(rounds []round) {
+	b.head(fmt.Sprintf("StreamCheck, %d streams, %d questions ahead", b.callers, window))
+	b.line("server CPU per decision", rounds, sample.cpuPerCall, microseconds, nil)
+	b.line("decisions", rounds, sample.perSecond, rate, nil)
+	b.line("p50", rounds, p50, microseconds, nil)
+	b.line("p99", rounds, p99, microseconds, nil)
+	fmt.Fprintf(b.out, "a decision in a stream takes %.2f of the CPU of a Check in the same rounds, and there are %.2f times as many\n",
+		ratio(rounds, ofCheck, sample.cpuPerCall), ratio(rounds, ofCheck, sample.perSecond))
 }
 
 // printMemory prints what servers have resident after all that.

@@ -66,6 +66,14 @@ const domain = "teishi"
 // open starts a server on a new record; change may alter its configuration.
 func open(t *testing.T, change ...func(*service.Config)) *house {
 	t.Helper()
+	h := built(t, change...)
+	h.dial()
+	return h
+}
+
+// built is a house whose server does not serve yet.
+func built(t *testing.T, change ...func(*service.Config)) *house {
+	t.Helper()
 	h := &house{t: t, lines: &lines{}}
 	logger := slog.New(slog.NewTextHandler(h.lines, nil))
 	var err error
@@ -95,7 +103,6 @@ func open(t *testing.T, change ...func(*service.Config)) *house {
 		c(&config)
 	}
 	h.server = service.New(config)
-	h.dial()
 	return h
 }
 
@@ -110,16 +117,21 @@ func (h *house) runs(run func(context.Context) error) {
 	})
 }
 
-// dial serves, and connects the callers.
-func (h *house) dial() {
-	h.t.Helper()
-	listener := bufconn.Listen(1 << 20)
+// serve serves until the test ends.
+func (h *house) serve(listener net.Listener) {
 	var serving sync.WaitGroup
 	serving.Go(func() { h.must(h.server.Serve(listener)) })
 	h.t.Cleanup(func() {
 		h.server.Drain(0, time.Second)
 		serving.Wait()
 	})
+}
+
+// dial serves, and connects the callers.
+func (h *house) dial() {
+	h.t.Helper()
+	listener := bufconn.Listen(1 << 20)
+	h.serve(listener)
 	var err error
 	h.conn, err = grpc.NewClient("passthrough:///house",
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -127,6 +139,11 @@ func (h *house) dial() {
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
 	h.must(err)
 	h.t.Cleanup(func() { h.must(h.conn.Close()) })
+	h.call()
+}
+
+// call makes the callers of the connection.
+func (h *house) call() {
 	h.decisions = teishiv1.NewDecisionServiceClient(h.conn)
 	h.registry = teishiv1.NewRegistryServiceClient(h.conn)
 	h.directives = teishiv1.NewDirectiveServiceClient(h.conn)
