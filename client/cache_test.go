@@ -180,7 +180,7 @@ func TestKeptByAWatch(t *testing.T) {
 			t.Errorf("the watch knows %v", d)
 		}
 		a.questions(t, c, mic, 1)           // which is not watched
-		time.Sleep(4500 * time.Millisecond) // the last beat began to be waited for at 18 s, and said 0.5 s
+		time.Sleep(3600 * time.Millisecond) // the last beat began to be waited for at 18 s, and said 0.5 s: too old at 22.5 s
 		if d := a.questions(t, c, city, 2); d.Allowed() {
 			t.Errorf("the watch is not fresh, and %v was answered from it", d)
 		}
@@ -231,4 +231,17 @@ func TestNotKeptByAWatch(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestWatchDropsWhatIsKept has no use for an answer that a watch has told to be another, even when the watch is not sure any longer.
+func TestWatchDropsWhatIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := answering(yes)
+		a.watches = append(a.watches, plays(nil, changes(nil, false, no()), synced(at(1)), restarted()))
+		c, end := a.perform(t, client.Config{Cache: 10})
+		defer end()
+		a.questions(t, c, city, 1)
+		defer watching(t, c, city)()
+		a.questions(t, c, city, 2)
+	})
 }

@@ -336,3 +336,17 @@ func TestWatchSlowListener(t *testing.T) {
 		})
 	}
 }
+
+// TestWatchEndsWhileItWaits for a server: it does not wait that long to say that the client is closed.
+func TestWatchEndsWhileItWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &actor{watches: []func(*teishiv1.WatchDecisionsRequest, stream) error{plays(trouble(codes.Unavailable, "DRAINING", time.Hour))}}
+		c, end := a.perform(t, client.Config{})
+		defer end()
+		began := time.Now()
+		time.AfterFunc(time.Second, func() { _ = c.Close() })
+		if got := listens(t, c, time.Minute, city); got.err == nil || time.Since(began) > 2*time.Second {
+			t.Errorf("a watch of a closed client ended as %v after %s", got.err, time.Since(began))
+		}
+	})
+}
