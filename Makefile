@@ -35,7 +35,7 @@ cluster: needs ## Start PostgreSQL, Redis, two authorities and three decision po
 
 .PHONY: bench
 bench: needs ## Run the benchmarks, then measure the program as it is run; docs/benchmarks.md says how to read them.
-	go test -run '^$$' -bench . -benchmem ./policy/... ./policystore/... ./service/...
+	go test -run '^$$' -bench . -benchmem ./policy/... ./policystore/... ./service/... ./client
 	go run ./bench
 
 .PHONY: soak
