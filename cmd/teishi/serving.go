@@ -67,7 +67,7 @@ func (p *program) serveUntil(ctx context.Context, n *node, listener net.Listener
 				server.Drain(0, c.grace)
 				return errors.Join(err, <-failed)
 			}
-			settling.Go(p.settle) // beside the first answers
+			settling.Go(func() { p.settle(ready) }) // beside the first answers
 		case <-ctx.Done():
 			server.Drain(c.lameDuck, c.grace)
 			if began != nil {
