@@ -293,11 +293,11 @@ func (w *watch) anew(ctx context.Context) error {
 
 // look goes on to what is served now, and tells what changes on the way.
 func (w *watch) look(ctx context.Context) error {
-	m := w.clock()
+	states, now, lost := w.take(w)
+	m := w.clock() // after: what is in force by an entry is so from an instant before it could be taken
 	if w.time-m.now > policy.Instant(clockBack.Microseconds()) {
 		return w.restart(ctx, teishiv1.WatchRestarted_REASON_CLOCK_SET_BACK)
 	}
-	states, now, lost := w.take(w)
 	before, told := w.mood, w.place
 	f, err := w.freshness(ctx, m)
 	if err != nil {
