@@ -15,6 +15,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/teishi-dev/teishi/policystore/failpoint"
 )
 
 // call is one call on its way through the chain.
@@ -56,7 +58,7 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 	c.converse = func() error {
 		ctx, cancel := context.WithCancelCause(ss.Context())
 		defer cancel(nil)
-		if c.manner.endless {
+		if c.manner.endless && !failpoint.Without("drain") {
 			defer context.AfterFunc(s.ending, func() { cancel(errDraining) })()
 		}
 		return handler(srv, &stream{ServerStream: ss, ctx: ctx, server: s, call: c})

@@ -16,6 +16,7 @@ import (
 	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
 	"github.com/teishi-dev/teishi/policy"
 	"github.com/teishi-dev/teishi/policystore"
+	"github.com/teishi-dev/teishi/policystore/failpoint"
 )
 
 const (
@@ -231,6 +232,7 @@ func (w *watch) settle(ctx context.Context, resume *teishiv1.WatchPosition) (why
 		return 0, err
 	}
 	defer func() { <-w.beginning }()
+	failpoint.Hit(ctx, "watch-begin")
 	within, cancel := inTime(ctx)
 	defer cancel()
 	epoch, revision := resume.GetEpoch(), policy.Revision(resume.GetRevision())
@@ -257,6 +259,7 @@ func (w *watch) settle(ctx context.Context, resume *teishiv1.WatchPosition) (why
 		why = teishiv1.WatchRestarted_REASON_UNCERTAIN
 	case w.time-now > policy.Instant(clockBack.Microseconds()):
 		why = teishiv1.WatchRestarted_REASON_CLOCK_SET_BACK
+	case failpoint.Without("baseline"):
 	default:
 		w.place = resume
 		w.answer(w.at, nil, &policystore.Freshness{State: policystore.Fresh}, w.terms(w.time, moment{}))

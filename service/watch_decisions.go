@@ -13,6 +13,7 @@ import (
 	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
 	"github.com/teishi-dev/teishi/policy"
 	"github.com/teishi-dev/teishi/policystore"
+	"github.com/teishi-dev/teishi/policystore/failpoint"
 )
 
 // toldAtOnce bounds the bytes of one message of a watch, but for its first answer.
@@ -244,7 +245,11 @@ func (s *decisions) send(ctx context.Context, m *teishiv1.WatchDecisionsResponse
 
 // sendSoon sends a message, unless it is left unread for too long.
 func sendSoon[M any](ctx context.Context, stream sender[M], m M) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, sendWithin, errLagged)
+	within := sendWithin
+	if failpoint.Without("lagged") {
+		within = watchFor
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, within, errLagged)
 	defer cancel()
 	return give(ctx, stream, m)
 }

@@ -2,12 +2,14 @@ package service
 
 import (
 	"context"
+	"math"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/teishi-dev/teishi/policy"
 	"github.com/teishi-dev/teishi/policystore"
+	"github.com/teishi-dev/teishi/policystore/failpoint"
 )
 
 const (
@@ -51,10 +53,14 @@ type watchers struct {
 }
 
 func newWatchers(r *policystore.Replica, clock func() moment) *watchers {
+	atOnce := beginningAtOnce
+	if failpoint.Without("beginning") {
+		atOnce = math.MaxInt32
+	}
 	return &watchers{
 		replica:   r,
 		clock:     clock,
-		beginning: make(chan struct{}, beginningAtOnce),
+		beginning: make(chan struct{}, atOnce),
 		newer:     make(chan struct{}),
 		open:      make(map[*watch]struct{}),
 		byApp:     make(map[string]map[*watch][]int),
@@ -198,7 +204,7 @@ func (ws *watchers) enroll(w *watch, from *passed) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	ws.open[w] = struct{}{}
-	if from.number < ws.past[len(ws.past)-1].number {
+	if from.number < ws.past[len(ws.past)-1].number && !failpoint.Without("meanwhile") {
 		w.mark(from.number + 1)
 	}
 	if w.broad != "" {

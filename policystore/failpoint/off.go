@@ -9,6 +9,8 @@
 //	clock 3600s            the wall clock is an hour ahead
 //	at after-commit kill   the process is killed when it gets there; `stop` stops it, `wait` holds whoever comes by
 //	without monotone       the guard of that name is gone
+//
+// Whoever is held has a line in a file of the same name with `.held` after it.
 package failpoint
 
 import (
