@@ -53,13 +53,18 @@ func (h *house) clockOf(s *cluster.Teishi, off time.Duration) {
 // suspendFor suspends an app of its own until an instant.
 func (h *house) suspendFor(id string, app int, until time.Time) {
 	h.Helper()
-	a := h.authorities[0]
-	_, err := teishiv1.NewRegistryServiceClient(a.Conn()).PutApp(h.ctx, &teishiv1.PutAppRequest{
-		App: &teishiv1.App{Id: appID(app)}, Reason: "a test", RequestId: fmt.Sprint("app-", app)})
-	h.must(err)
+	h.register(app)
 	d := haltOf(id, app)
 	d.ExpireTime = timestamppb.New(until.Truncate(time.Microsecond))
-	_, err = teishiv1.NewDirectiveServiceClient(a.Conn()).IssueDirective(h.ctx, &teishiv1.IssueDirectiveRequest{Directive: d, Reason: "a test", RequestId: id})
+	_, err := teishiv1.NewDirectiveServiceClient(h.authorities[0].Conn()).IssueDirective(h.ctx, &teishiv1.IssueDirectiveRequest{Directive: d, Reason: "a test", RequestId: id})
+	h.must(err)
+}
+
+// register registers an app that the load leaves alone.
+func (h *house) register(app int) {
+	h.Helper()
+	_, err := teishiv1.NewRegistryServiceClient(h.authorities[0].Conn()).PutApp(h.ctx, &teishiv1.PutAppRequest{
+		App: &teishiv1.App{Id: appID(app)}, Reason: "a test", RequestId: fmt.Sprint("app-", app)})
 	h.must(err)
 }
 

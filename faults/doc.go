@@ -2,7 +2,7 @@
 // it did meanwhile.
 //
 //	house     authorities, decision points, PostgreSQL, Redis, shims between them      (package cluster)
-//	load      writes, checks, tails and reports, at all times                         ──▶ history
+//	load      writes, checks, watches, tails and reports, at all times                ──▶ history
 //	row       what is broken, and how it must come back
 //	judge     folds the record naively and holds every line of the history against it ──▶ I1 to I8, I11, I12
 //

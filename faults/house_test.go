@@ -350,6 +350,7 @@ func (h *house) record() *record {
 func (h *house) end() {
 	h.Helper()
 	h.healed("everything")
+	h.wait("until every watch was told everything", h.load.watching.told())
 	h.bounded()
 	h.judge()
 }
@@ -362,8 +363,8 @@ func (h *house) judge() {
 	for _, problem := range judge(h.history, r) {
 		h.problem("%s", problem)
 	}
-	h.logf("judged %d entries, %d writes, %d checks, %d reports and %d followed entries", len(r.entries), len(h.history.writes),
-		len(h.history.checks), len(h.history.reports), len(h.history.tails))
+	h.logf("judged %d entries, %d writes, %d checks, %d reports, %d followed entries and %d changes that were told to %d watches", len(r.entries),
+		len(h.history.writes), len(h.history.checks), len(h.history.reports), len(h.history.tails), h.history.changes(), len(h.history.watching))
 }
 
 // isolate cuts the decision points off everything, and rejoin connects them again.

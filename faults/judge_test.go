@@ -49,6 +49,7 @@ func judge(h *history, r *record) []string {
 	j.honest(h)
 	j.safe(h, r)
 	j.gapless(h, r)
+	j.watching(h, r)
 	return j.problems
 }
 

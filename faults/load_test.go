@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,11 +25,12 @@ func policyRevision(n int) policy.Revision { return policy.Revision(n) }
 
 // load is what is asked and written all the time.
 type load struct {
-	house   *house
-	stopped context.CancelFunc
-	running sync.WaitGroup
-	mu      sync.Mutex  // guards the lives of servers
-	lossy   atomic.Bool // the record was rewound: what was acknowledged may be gone
+	house    *house
+	stopped  context.CancelFunc
+	running  sync.WaitGroup
+	mu       sync.Mutex  // guards the lives of servers
+	lossy    atomic.Bool // the record was rewound: what was acknowledged may be gone
+	watching *crowd      // a watch of all apps at each server, to begin with
 }
 
 const (
@@ -77,12 +79,19 @@ func startLoad(h *house) *load {
 		l.running.Go(func() { l.report(ctx, a) })
 		l.running.Go(func() { l.follow(ctx, a) })
 	}
+	var all []*watcher
+	ways := waysTo(h.servers()...)
+	for i, s := range h.servers() {
+		all = append(all, h.newWatcher("of "+s.Name(), allApps(), slices.Concat(ways[i:], ways[:i])))
+	}
+	l.watching = h.watches(all...)
 	return l
 }
 
 func (l *load) stop() {
 	l.stopped()
 	l.running.Wait()
+	l.watching.disperse()
 }
 
 // write suspends and resumes its apps, one after the other, at whichever authority answers.

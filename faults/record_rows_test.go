@@ -91,8 +91,9 @@ var recordRows = []row{
 // amendTwice has two administrators amend what both have read: one is refused, and told the revision of the other.
 func (h *house) amendTwice() {
 	h.Helper()
+	h.register(100)
 	first := teishiv1.NewDirectiveServiceClient(h.authorities[0].Conn())
-	issued, err := first.IssueDirective(h.ctx, &teishiv1.IssueDirectiveRequest{Directive: haltOf("both", 0), Reason: "a test", RequestId: "both"})
+	issued, err := first.IssueDirective(h.ctx, &teishiv1.IssueDirectiveRequest{Directive: haltOf("both", 100), Reason: "a test", RequestId: "both"})
 	h.must(err)
 	type answer struct {
 		revision int64
