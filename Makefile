@@ -27,7 +27,7 @@ test: needs ## Run every test with the race detector, against real servers on fr
 
 .PHONY: faults
 faults: needs ## Run the fault suite three times over, and its mutation proofs; write docs/faults.md.
-	go test -count=1 -v -timeout 60m ./faults -rounds 3 -proofs -write $(CURDIR)/docs/faults.md
+	go test -count=1 -v -timeout 60m ./faults -rounds 3 -proofs -watchers 10000 -write $(CURDIR)/docs/faults.md
 
 .PHONY: cluster
 cluster: needs ## Start PostgreSQL, Redis, two authorities and three decision points on loopback, until Ctrl-C.

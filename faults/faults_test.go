@@ -22,7 +22,7 @@ type row struct {
 }
 
 // rows are all of them. Every one begins with a house under load and must end with all of it FRESH.
-var rows = slices.Concat(redisRows, deliveryRows, storeRows, clockRows, recordRows)
+var rows = slices.Concat(redisRows, deliveryRows, storeRows, clockRows, recordRows, watchRows)
 
 // proof is a mutation proof: the row must fail by each of the invariants once the guard is gone.
 type proof struct {
@@ -39,6 +39,11 @@ var mutations = []proof{
 	{"I6", "age", "5b"},
 	{"I7", "expire", "34"},
 	{"I8", "placed", "33b"},
+	{"I8", "baseline", "22b"},
+	{"I8", "meanwhile", "22b"},
+	{"I11", "lagged", "19"},
+	{"I11", "beginning", "21"},
+	{"I12", "drain", "22a"},
 	{"I11", "backoff", "1b"},
 	{"I12", "silence", "7d"},
 }
@@ -145,6 +150,7 @@ func (r *trial) perform() {
 	var h *house
 	over := r.attempt(func() {
 		h = open(r, r.row.plan)
+		defer h.hangUp()
 		r.leaving.Go(h.load.running.Wait)
 		r.row.run(h)
 		h.end()

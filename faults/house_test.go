@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -12,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc"
 
 	"github.com/teishi-dev/teishi/cluster"
 	"github.com/teishi-dev/teishi/policystore"
@@ -39,6 +42,7 @@ type plan struct {
 	tagged         bool // the program is one that can be broken at failpoints
 	local          bool // decision points keep a local checkpoint
 	onlyRedis      bool // decision points have no way to an authority
+	points         int  // how many decision points there are; 0 is two
 }
 
 // house is a whole Teishi and what is seen of it from outside.
@@ -58,8 +62,10 @@ type house struct {
 	lives       map[string]int
 	metricsOf   map[string]string // where a server has its metrics, by name
 	sizes       map[string]size   // of the servers before anything was broken
+	room        int64             // that the row needs of a server's memory beyond the rest
 	history     *history
 	load        *load
+	dialled     []*grpc.ClientConn // by the row
 	signKey     string
 	trustKeys   string
 }
@@ -172,7 +178,7 @@ func (h *house) startServers() {
 	for _, a := range h.authorities {
 		h.tailing = append(h.tailing, h.shim(a.Addr()))
 	}
-	for i := range points {
+	for i := range cmp.Or(h.plan.points, points) {
 		h.points = append(h.points, h.start(h.point(binary, i)))
 	}
 	for _, p := range h.points {
@@ -264,6 +270,15 @@ func (h *house) faultsFile(name string) string {
 	return filepath.Join(h.cluster.Directory(), name+".faults")
 }
 
+// held returns how many were held at failpoints of a server so far.
+func (h *house) held(name string) (int, error) {
+	b, err := os.ReadFile(h.faultsFile(name) + ".held")
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	return strings.Count(string(b), "\n"), err
+}
+
 // breaks says what is broken in a server of a tagged program, line by line, from now on; with no lines nothing is, but for the
 // guard that a mutation proof takes away.
 func (h *house) breaks(name string, lines ...string) {
@@ -351,6 +366,7 @@ func (h *house) end() {
 	h.Helper()
 	h.healed("everything")
 	h.wait("until every watch was told everything", h.load.watching.told())
+	h.hangUp()
 	h.bounded()
 	h.judge()
 }
@@ -411,10 +427,18 @@ type trial struct {
 	took     []measured
 }
 
-// measured is how long something took.
+// measured is how long something took, or how many bytes.
 type measured struct {
-	what string
-	took time.Duration
+	what   string
+	amount int64
+	bytes  bool
+}
+
+func (m measured) String() string {
+	if m.bytes {
+		return fmt.Sprintf("%.1f KiB", float64(m.amount)/1024)
+	}
+	return time.Duration(m.amount).Round(time.Millisecond).String()
 }
 
 // problem notes that something is not as it must be.
@@ -442,9 +466,21 @@ func (r *trial) until(invariant, what string, condition func(context.Context) er
 	if err := cluster.Wait(r.ctx, what, condition); err != nil {
 		r.must(fmt.Errorf("%s: %w", invariant, err))
 	}
-	took := time.Since(began)
+	r.note(what, time.Since(began))
+}
+
+// note notes how long something took, noteBytes how large it is.
+func (r *trial) note(what string, took time.Duration) {
+	r.Helper()
+	r.measured(measured{what: what, amount: int64(took)})
+}
+
+func (r *trial) noteBytes(what string, n int64) { r.Helper(); r.measured(measured{what, n, true}) }
+
+func (r *trial) measured(m measured) {
+	r.Helper()
 	r.mu.Lock()
-	r.took = append(r.took, measured{what, took})
+	r.took = append(r.took, m)
 	r.mu.Unlock()
-	r.logf("%s: %s", what, took.Round(time.Millisecond))
+	r.logf("%s: %s", m.what, m)
 }

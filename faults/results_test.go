@@ -2,13 +2,13 @@ package faults
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 )
 
 // results gathers what the run measured.
@@ -98,7 +98,7 @@ func (t *table) rounds() int {
 // row writes what was measured in all rounds of a row.
 func (t *table) row(b *bytes.Buffer, r *row) {
 	var order []string
-	by := make(map[string][]time.Duration)
+	by := make(map[string][]measured)
 	for _, tr := range t.trials {
 		if tr.row.number != r.number {
 			continue
@@ -107,17 +107,15 @@ func (t *table) row(b *bytes.Buffer, r *row) {
 			if by[m.what] == nil {
 				order = append(order, m.what)
 			}
-			by[m.what] = append(by[m.what], m.took)
+			by[m.what] = append(by[m.what], m)
 		}
 	}
 	number, fault, holds := r.number, r.fault, r.holds
 	for _, what := range order {
-		all := slices.Sorted(slices.Values(by[what]))
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", number, escape(fault), holds, escape(what), short(all[len(all)/2]), short(all[len(all)-1]))
+		all := slices.SortedFunc(slices.Values(by[what]), func(a, b measured) int { return cmp.Compare(a.amount, b.amount) })
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", number, escape(fault), holds, escape(what), all[len(all)/2], all[len(all)-1])
 		number, fault, holds = "", "", ""
 	}
 }
-
-func short(d time.Duration) string { return d.Round(time.Millisecond).String() }
 
 func escape(s string) string { return strings.NewReplacer("|", "\\|", "\n", " ").Replace(s) }
