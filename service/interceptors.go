@@ -138,14 +138,19 @@ func (s *stream) SendMsg(m any) error {
 
 // recovered makes an error of a panic, which is our own bug.
 func recovered(rest step) step {
-	return func(ctx context.Context, c *call) (err error) {
-		defer func() {
-			if p := recover(); p != nil {
-				err = &panicError{value: p, stack: debug.Stack()}
-			}
-		}()
-		return rest(ctx, c)
+	return func(ctx context.Context, c *call) error {
+		return safely(func() error { return rest(ctx, c) })
 	}
+}
+
+// safely does something whose panic is an error.
+func safely(do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &panicError{value: p, stack: debug.Stack()}
+		}
+	}()
+	return do()
 }
 
 // A panicError is a panic with where it happened.

@@ -112,9 +112,9 @@ type subject interface {
 	// later instant at which it may change.
 	answer(v *policystore.View, i int, q policy.Query, t *terms) (m proto.Message, digest uint64, edge policy.Instant)
 	// tell sends changes of one place, by the number of their questions, and the apps that are no longer asked about.
-	tell(ctx context.Context, list []change, gone []string, place *teishiv1.WatchPosition) error
+	tell(list []change, gone []string, place *teishiv1.WatchPosition) error
 	// say sends anything else.
-	say(ctx context.Context, e event) error
+	say(e event) error
 }
 
 // change is an answer to be told.
@@ -165,35 +165,80 @@ func (w *watch) overdue(now policy.Instant) bool { return now >= w.edge }
 func (w *watch) run(ctx context.Context, resume *teishiv1.WatchPosition) error {
 	w.woken = make(chan struct{}, 1)
 	w.beats, w.ends = time.Now().Add(w.interval), time.Now().Add(watchFor+rand.N(watchSpread))
-	defer w.leave(w)
-	if err := w.begin(ctx, resume); err != nil {
-		return w.ended(err)
-	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	do := func() error { return w.begin(ctx, resume) }
 	for {
+		if left, err := w.apart(ctx, do); left || err != nil {
+			return err
+		}
+		do = func() error { return w.look(ctx) }
+		if !time.Now().Before(w.ends) {
+			w.leave(w)
+			return ended(errAged, w.place)
+		}
+		timer.Reset(w.rest())
 		select {
 		case <-w.woken:
 		case <-timer.C:
 		case <-ctx.Done():
-			return w.ended(context.Cause(ctx))
+			w.leave(w)
+			return ended(context.Cause(ctx), w.place)
 		}
-		if err := w.look(ctx); err != nil {
-			return w.ended(err)
+	}
+}
+
+// apart does something on a stack that is given back, so that those who wait have small ones. Where ctx ends meanwhile, since the
+// caller does not read or the server drains, it is left to itself, and the watch with it: what it sends ends with the stream.
+func (w *watch) apart(ctx context.Context, do func() error) (left bool, err error) {
+	place := w.place
+	done := make(chan error, 1)
+	go func() { done <- safely(do) }()
+	select {
+	case err := <-done:
+		if err != nil {
+			w.leave(w)
+			err = ended(err, w.place)
 		}
-		if !time.Now().Before(w.ends) {
-			return w.ended(errAged)
-		}
-		timer.Reset(w.rest())
+		return false, err
+	case <-ctx.Done():
+		go func() {
+			<-done
+			w.leave(w)
+		}()
+		return true, ended(context.Cause(ctx), place)
 	}
 }
 
 // ended returns what the caller is told of the end of a watch: where to go on from, and when, unless he ended it himself.
-func (w *watch) ended(cause error) error {
+func ended(cause error, place *teishiv1.WatchPosition) error {
 	if errors.Is(cause, errDraining) || errors.Is(cause, errLagged) || errors.Is(cause, errAged) {
-		return &endedError{cause: cause, place: w.place, retry: rand.N(retrySpread)}
+		return &endedError{cause: cause, place: place, retry: rand.N(retrySpread)}
 	}
 	return cause
+}
+
+// patient is a stream to a caller who may leave a message unread for a while.
+type patient[M any] struct {
+	sender[M]
+	lag *time.Timer
+}
+
+// patiently returns the stream, and the context of its watch, which ends when a message was left unread for too long.
+func patiently[M any](ctx context.Context, stream sender[M]) (context.Context, patient[M]) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	lag := time.AfterFunc(watchFor, func() { cancel(errLagged) })
+	lag.Stop()
+	return ctx, patient[M]{stream, lag}
+}
+
+// Send sends a message, on which the caller has some time.
+func (p patient[M]) Send(m M) error {
+	if !failpoint.Without("lagged") {
+		p.lag.Reset(sendWithin)
+		defer p.lag.Stop()
+	}
+	return p.sender.Send(m)
 }
 
 // rest returns for how long there is nothing to look at, unless it is woken.
@@ -270,7 +315,7 @@ func (w *watch) settle(ctx context.Context, resume *teishiv1.WatchPosition) (why
 
 // restart says that what was told no longer counts, and tells all of it again.
 func (w *watch) restart(ctx context.Context, why teishiv1.WatchRestarted_Reason) error {
-	if err := w.say(ctx, event{restarted: &teishiv1.WatchRestarted{Reason: why}}); err != nil {
+	if err := w.subject.say(event{restarted: &teishiv1.WatchRestarted{Reason: why}}); err != nil {
 		return err
 	}
 	w.place = nil
@@ -291,7 +336,7 @@ func (w *watch) anew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return w.step(ctx, now, nil, f, w.terms(m.now, m))
+	return w.step(now, nil, f, w.terms(m.now, m))
 }
 
 // look goes on to what is served now, and tells what changes on the way.
@@ -308,24 +353,24 @@ func (w *watch) look(ctx context.Context) error {
 	}
 	t := w.terms(max(m.now, w.time), m)
 	if lost || w.mood.changes(before) || len(states) > mostReplayed {
-		err = w.step(ctx, now, nil, f, t)
+		err = w.step(now, nil, f, t)
 	} else {
-		err = w.steps(ctx, states, f, t)
+		err = w.steps(states, f, t)
 	}
 	if err != nil {
 		return err
 	}
 	w.at, w.time = now, t.at
 	if w.place == told && (w.mood.state != before.state || !time.Now().Before(w.beats)) {
-		return w.beat(ctx, f)
+		return w.beat(f)
 	}
 	return nil
 }
 
 // steps goes on to an instant, and then from entry to entry.
-func (w *watch) steps(ctx context.Context, states []*passed, f *policystore.Freshness, t *terms) error {
+func (w *watch) steps(states []*passed, f *policystore.Freshness, t *terms) error {
 	if due := w.numbers(func(a *asked) bool { return a.edge <= t.at }); len(due) > 0 {
-		if err := w.step(ctx, w.at, due, f, t); err != nil {
+		if err := w.step(w.at, due, f, t); err != nil {
 			return err
 		}
 	}
@@ -334,7 +379,7 @@ func (w *watch) steps(ctx context.Context, states []*passed, f *policystore.Fres
 		if _, others := w.others(&s.view); len(touched) == 0 && !others {
 			continue
 		}
-		if err := w.step(ctx, s, touched, f, t); err != nil {
+		if err := w.step(s, touched, f, t); err != nil {
 			return err
 		}
 	}
@@ -354,16 +399,17 @@ func (w *watch) numbers(holds func(*asked) bool) []int {
 
 // step goes on to a place: it answers the questions of those numbers, or all if that is nil, and tells those whose answers are not
 // what they were.
-func (w *watch) step(ctx context.Context, to *passed, numbers []int, f *policystore.Freshness, t *terms) error {
+func (w *watch) step(to *passed, numbers []int, f *policystore.Freshness, t *terms) error {
 	list, gone := w.answer(to, numbers, f, t)
 	if len(list)+len(gone) == 0 {
 		return nil
 	}
 	place := w.here()
-	if err := w.subject.tell(ctx, list, gone, place); err != nil {
+	if err := w.subject.tell(list, gone, place); err != nil {
 		return err
 	}
 	w.told(place)
+	w.beats = w.beats.Add(-rand.N(w.interval / 4).Truncate(time.Millisecond)) // many are told the same change at once: their heartbeats are not to be one burst
 	return nil
 }
 
@@ -452,8 +498,8 @@ func (w *watch) told(place *teishiv1.WatchPosition) {
 }
 
 // beat says that the watch lives.
-func (w *watch) beat(ctx context.Context, f *policystore.Freshness) error {
-	return w.state(ctx, event{heartbeat: &teishiv1.WatchHeartbeat{Freshness: freshnessMessage(f)}})
+func (w *watch) beat(f *policystore.Freshness) error {
+	return w.state(event{heartbeat: &teishiv1.WatchHeartbeat{Freshness: freshnessMessage(f)}})
 }
 
 // synced says that everything was answered.
@@ -462,20 +508,18 @@ func (w *watch) synced(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return w.state(ctx, event{synced: &teishiv1.WatchSynced{Freshness: freshnessMessage(f)}})
+	return w.state(event{synced: &teishiv1.WatchSynced{Freshness: freshnessMessage(f)}})
 }
 
 // state says something of the place.
-func (w *watch) state(ctx context.Context, e event) error {
+func (w *watch) state(e event) error {
 	e.place = w.here()
-	if err := w.say(ctx, e); err != nil {
+	if err := w.subject.say(e); err != nil {
 		return err
 	}
 	w.told(e.place)
 	return nil
 }
-
-func (w *watch) say(ctx context.Context, e event) error { return w.subject.say(ctx, e) }
 
 func freshnessMessage(f *policystore.Freshness) *teishiv1.Freshness {
 	var a answer

@@ -1,7 +1,6 @@
 package service
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
 	"github.com/teishi-dev/teishi/policy"
 	"github.com/teishi-dev/teishi/policystore"
-	"github.com/teishi-dev/teishi/policystore/failpoint"
 )
 
 // toldAtOnce bounds the bytes of one message of a watch, but for its first answer.
@@ -21,7 +19,8 @@ const toldAtOnce = 256 << 10
 
 // WatchDecisions tells answers, and each that changes.
 func (d *decisionServer) WatchDecisions(req *teishiv1.WatchDecisionsRequest, stream teishiv1.DecisionService_WatchDecisionsServer) error {
-	subject := &decisions{stream: stream}
+	ctx, patient := patiently(stream.Context(), stream)
+	subject := &decisions{stream: patient}
 	list, err := subject.expand(req.Selectors)
 	if err != nil {
 		return err
@@ -37,7 +36,7 @@ func (d *decisionServer) WatchDecisions(req *teishiv1.WatchDecisionsRequest, str
 		return err
 	}
 	subject.anew = req.Resume == nil
-	return w.run(stream.Context(), req.Resume)
+	return w.run(ctx, req.Resume)
 }
 
 func heartbeatOf(m *durationpb.Duration) (time.Duration, error) {
@@ -77,7 +76,7 @@ func selectorsDigest(req proto.Message) (uint64, error) {
 
 // decisions is the subject of a watch of decisions.
 type decisions struct {
-	stream  teishiv1.DecisionService_WatchDecisionsServer
+	stream  sender[*teishiv1.WatchDecisionsResponse]
 	queries []*teishiv1.Query
 	fields  []field3
 	anew    bool // nothing was told yet: what is not registered is refused
@@ -178,7 +177,7 @@ func (a *answer) digest() uint64 {
 	return d
 }
 
-func (s *decisions) tell(ctx context.Context, list []change, _ []string, place *teishiv1.WatchPosition) error {
+func (s *decisions) tell(list []change, _ []string, place *teishiv1.WatchPosition) error {
 	if s.anew {
 		if err := s.registered(list); err != nil {
 			return err
@@ -198,7 +197,7 @@ func (s *decisions) tell(ctx context.Context, list []change, _ []string, place *
 		if m.More = len(list) > 0; !m.More {
 			resp.Position = place
 		}
-		if err := s.send(ctx, resp); err != nil {
+		if err := s.stream.Send(resp); err != nil {
 			return err
 		}
 	}
@@ -226,7 +225,7 @@ func (s *decisions) registered(list []change) error {
 }
 
 // say is part of subject.
-func (s *decisions) say(ctx context.Context, e event) error {
+func (s *decisions) say(e event) error {
 	resp := &teishiv1.WatchDecisionsResponse{Position: e.place}
 	switch {
 	case e.synced != nil:
@@ -236,20 +235,5 @@ func (s *decisions) say(ctx context.Context, e event) error {
 	case e.restarted != nil:
 		resp.Event = &teishiv1.WatchDecisionsResponse_Restarted{Restarted: e.restarted}
 	}
-	return s.send(ctx, resp)
-}
-
-func (s *decisions) send(ctx context.Context, m *teishiv1.WatchDecisionsResponse) error {
-	return sendSoon(ctx, s.stream, m)
-}
-
-// sendSoon sends a message, unless it is left unread for too long.
-func sendSoon[M any](ctx context.Context, stream sender[M], m M) error {
-	within := sendWithin
-	if failpoint.Without("lagged") {
-		within = watchFor
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, within, errLagged)
-	defer cancel()
-	return give(ctx, stream, m)
+	return s.stream.Send(resp)
 }

@@ -1,7 +1,6 @@
 package service
 
 import (
-	"context"
 	"slices"
 	"strings"
 
@@ -14,8 +13,9 @@ import (
 
 // WatchRestrictions tells the restrictions of a platform, and each that changes.
 func (s *restrictionServer) WatchRestrictions(req *teishiv1.WatchRestrictionsRequest, stream teishiv1.RestrictionService_WatchRestrictionsServer) error {
+	ctx, patient := patiently(stream.Context(), stream)
 	d := newDevices(req.Organization, req.Platform, req.Device, req.Languages)
-	w := &watch{watchers: s.watchers, subject: &restrictions{devices: d, stream: stream}, broad: req.Organization}
+	w := &watch{watchers: s.watchers, subject: &restrictions{devices: d, stream: patient}, broad: req.Organization}
 	var err error
 	if w.interval, err = heartbeatOf(req.HeartbeatInterval); err != nil {
 		return err
@@ -35,13 +35,13 @@ func (s *restrictionServer) WatchRestrictions(req *teishiv1.WatchRestrictionsReq
 			return err
 		}
 	}
-	return w.run(stream.Context(), req.Resume)
+	return w.run(ctx, req.Resume)
 }
 
 // restrictions is the subject of a watch of restrictions: the questions are about the identifiers that are registered.
 type restrictions struct {
 	*devices
-	stream     teishiv1.RestrictionService_WatchRestrictionsServer
+	stream     sender[*teishiv1.WatchRestrictionsResponse]
 	registered []string // when it was last asked for
 	all        []string // that, and what stands for all others
 }
@@ -58,7 +58,7 @@ func (s *restrictions) answer(v *policystore.View, _ int, q policy.Query, t *ter
 	return m, digest(m), edge
 }
 
-func (s *restrictions) tell(ctx context.Context, list []change, gone []string, place *teishiv1.WatchPosition) error {
+func (s *restrictions) tell(list []change, gone []string, place *teishiv1.WatchPosition) error {
 	for first := true; first || len(list) > 0; first = false {
 		m := &teishiv1.RestrictionChanges{}
 		if first {
@@ -77,7 +77,7 @@ func (s *restrictions) tell(ctx context.Context, list []change, gone []string, p
 		if m.More = len(list) > 0; !m.More {
 			resp.Position = place
 		}
-		if err := sendSoon(ctx, s.stream, resp); err != nil {
+		if err := s.stream.Send(resp); err != nil {
 			return err
 		}
 	}
@@ -93,7 +93,7 @@ func bare(identifiers []string) []string {
 	return names
 }
 
-func (s *restrictions) say(ctx context.Context, e event) error {
+func (s *restrictions) say(e event) error {
 	resp := &teishiv1.WatchRestrictionsResponse{Position: e.place}
 	switch {
 	case e.synced != nil:
@@ -103,5 +103,5 @@ func (s *restrictions) say(ctx context.Context, e event) error {
 	case e.restarted != nil:
 		resp.Event = &teishiv1.WatchRestrictionsResponse_Restarted{Restarted: e.restarted}
 	}
-	return sendSoon(ctx, s.stream, resp)
+	return s.stream.Send(resp)
 }
