@@ -61,9 +61,27 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 		if c.manner.endless && !failpoint.Without("drain") {
 			defer context.AfterFunc(s.ending, func() { cancel(errDraining) })()
 		}
-		return handler(srv, &stream{ServerStream: ss, ctx: ctx, server: s, call: c})
+		converse := func() error {
+			return handler(srv, &stream{ServerStream: ss, ctx: ctx, server: s, call: c, apart: info.IsClientStream})
+		}
+		if c.manner.endless && info.IsClientStream {
+			return s.apart(ctx, converse)
+		}
+		return converse()
 	}
 	return s.chain(ss.Context(), c)
+}
+
+// apart has a handler answer many messages of a caller, and leaves it when ctx ends: what it receives and sends ends with the stream.
+func (s *Server) apart(ctx context.Context, converse func() error) error {
+	done := make(chan error, 1)
+	s.handlers.Go(func() { done <- safely(converse) })
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // perform is the last step.
@@ -101,6 +119,7 @@ type stream struct {
 	ctx    context.Context
 	server *Server
 	call   *call
+	apart  bool // nobody waits for the handler
 }
 
 // Context ends with the stream, and if it is endless when the server drains.
@@ -115,7 +134,7 @@ func (s *stream) RecvMsg(m any) error {
 }
 
 func (s *stream) receive(m any) error {
-	if !s.call.manner.endless {
+	if !s.call.manner.endless || s.apart {
 		return s.ServerStream.RecvMsg(m)
 	}
 	received := make(chan error, 1)

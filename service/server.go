@@ -61,6 +61,7 @@ type Server struct {
 	rules     validator
 	ending    context.Context // ends when streams that have no end of their own are to end
 	end       context.CancelFunc
+	handlers  sync.WaitGroup // of streams that were left
 }
 
 // New returns a server that Serve has yet to start.
@@ -196,4 +197,5 @@ func (s *Server) Drain(lameDuck, grace time.Duration) {
 	force := time.AfterFunc(grace, s.grpc.Stop)
 	defer force.Stop()
 	s.grpc.GracefulStop()
+	s.handlers.Wait()
 }
