@@ -60,8 +60,11 @@ func (h *house) settle() {
 		if deniesWhenStale(app) {
 			a.OnStale = teishiv1.OnStale_ON_STALE_DENY
 		}
-		_, err := registry.PutApp(ctx, &teishiv1.PutAppRequest{App: a, Reason: "settle", RequestId: fmt.Sprint("app-", app)})
-		h.must(err)
+		put := &teishiv1.PutAppRequest{App: a, Reason: "settle", RequestId: fmt.Sprint("app-", app)}
+		h.must(cluster.Wait(ctx, "an app to be registered", func(ctx context.Context) error {
+			_, err := registry.PutApp(ctx, put)
+			return err
+		}))
 	}
 }
 
