@@ -108,7 +108,9 @@ var table = []row{
 	is(policystore.ErrTooStale, unavailable(teishiv1.ErrorReason_ERROR_REASON_TOO_STALE, "the policy at hand may be older than max_staleness")),
 	as(func(e *endedError) fault {
 		f := unavailable(e.reason(), e.Error())
-		f.metadata, f.retry = placeData(e.place.GetEpoch(), e.place.GetRevision()), e.retry
+		if f.retry = e.retry; e.place != nil {
+			f.metadata = placeData(e.place.Epoch, e.place.Revision)
+		}
 		return f
 	}),
 	is(errDraining, fault{code: codes.Unavailable, reason: teishiv1.ErrorReason_ERROR_REASON_DRAINING,

@@ -165,6 +165,7 @@ func (w *watch) overdue(now policy.Instant) bool { return now >= w.edge }
 func (w *watch) run(ctx context.Context, resume *teishiv1.WatchPosition) error {
 	w.woken = make(chan struct{}, 1)
 	w.beats, w.ends = time.Now().Add(w.interval), time.Now().Add(watchFor+rand.N(watchSpread))
+	w.place = resume
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	do := func() error { return w.begin(ctx, resume) }
@@ -306,7 +307,6 @@ func (w *watch) settle(ctx context.Context, resume *teishiv1.WatchPosition) (why
 		why = teishiv1.WatchRestarted_REASON_CLOCK_SET_BACK
 	case failpoint.Without("baseline"):
 	default:
-		w.place = resume
 		w.answer(w.at, nil, &policystore.Freshness{State: policystore.Fresh}, w.terms(w.time, moment{}))
 	}
 	w.enroll(w, w.at)
@@ -345,6 +345,9 @@ func (w *watch) look(ctx context.Context) error {
 	m := w.clock() // after: what is in force by an entry is so from an instant before it could be taken
 	if w.time-m.now > policy.Instant(clockBack.Microseconds()) {
 		return w.restart(ctx, teishiv1.WatchRestarted_REASON_CLOCK_SET_BACK)
+	}
+	if slices.ContainsFunc(states, func(p *passed) bool { return p.jumped }) {
+		return w.restart(ctx, teishiv1.WatchRestarted_REASON_COMPACTED)
 	}
 	before, told := w.mood, w.place
 	f, err := w.freshness(ctx, m)

@@ -32,6 +32,7 @@ type passed struct {
 	view    policystore.View
 	touched policy.Touched
 	whole   bool // anything may have changed
+	jumped  bool // it is not of the entry after the one before: what those between changed is not known
 	cost    int
 }
 
@@ -80,10 +81,10 @@ func (ws *watchers) run(ctx context.Context) {
 
 // pass takes what is served from now on, and wakes those whose answers it may have changed.
 func (ws *watchers) pass(a *policystore.Applied) {
-	next := &passed{view: policystore.View{Snapshot: a.Snapshot, Position: a.Position, Time: a.Time}, whole: true, cost: a.Made() + len(a.Changes)*changeBytes}
+	next := &passed{view: policystore.View{Snapshot: a.Snapshot, Position: a.Position, Time: a.Time}, whole: true, jumped: true, cost: a.Made() + len(a.Changes)*changeBytes}
 	if last := ws.last(); last != nil && last.view.Position == a.Previous {
 		next.touched = a.Touched(last.view.Snapshot, a.Changes)
-		next.whole = next.touched.All()
+		next.whole, next.jumped = next.touched.All(), false
 	}
 	ws.mu.Lock()
 	defer ws.mu.Unlock()

@@ -101,3 +101,19 @@ func TestKeptPast(t *testing.T) {
 		t.Errorf("%d states are kept, that take %d MiB", len(p.ws.past), p.ws.cost>>20)
 	}
 }
+
+// What is not of the next entry says so: a watch then tells everything again.
+func TestJump(t *testing.T) {
+	p := newPassing(t)
+	p.pass(policy.Change{Put: &policy.Organization{ID: "jp"}}, policy.Change{Put: &policy.App{ID: "line"}})
+	w := p.watch("jp", "line")
+	p.pass(suspend("halt", "jp", "line"))
+	if states, _, _ := p.ws.take(w); len(states) != 1 || states[0].jumped || states[0].whole {
+		t.Errorf("after the next entry %+v", states)
+	}
+	p.at.Position.Revision += 10
+	p.pass(suspend("more", "jp", "line"))
+	if states, _, _ := p.ws.take(w); len(states) != 1 || !states[0].jumped || !states[0].whole {
+		t.Errorf("after another %+v", states)
+	}
+}

@@ -138,6 +138,8 @@ func restartText(r teishiv1.WatchRestarted_Reason) string {
 		return "answers were stricter than the policy"
 	case teishiv1.WatchRestarted_REASON_CLOCK_SET_BACK:
 		return "its clock was set back"
+	case teishiv1.WatchRestarted_REASON_COMPACTED:
+		return "it went on from a checkpoint"
 	}
 	return strings.TrimPrefix(r.String(), "REASON_")
 }

@@ -297,6 +297,8 @@ const (
 	WatchRestarted_REASON_UNCERTAIN WatchRestarted_Reason = 1
 	// The clock shows an earlier time than was decided for.
 	WatchRestarted_REASON_CLOCK_SET_BACK WatchRestarted_Reason = 2
+	// The server has gone on from a checkpoint: it does not know what each entry before that changed.
+	WatchRestarted_REASON_COMPACTED WatchRestarted_Reason = 3
 )
 
 // Enum value maps for WatchRestarted_Reason.
@@ -305,11 +307,13 @@ var (
 		0: "REASON_UNSPECIFIED",
 		1: "REASON_UNCERTAIN",
 		2: "REASON_CLOCK_SET_BACK",
+		3: "REASON_COMPACTED",
 	}
 	WatchRestarted_Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":    0,
 		"REASON_UNCERTAIN":      1,
 		"REASON_CLOCK_SET_BACK": 2,
+		"REASON_COMPACTED":      3,
 	}
 )
 
@@ -2211,7 +2215,7 @@ type WatchDecisionsResponse struct {
 	//	*WatchDecisionsResponse_Heartbeat
 	//	*WatchDecisionsResponse_Restarted
 	Event isWatchDecisionsResponse_Event `protobuf_oneof:"event"`
-	// Where to go on from. Unset while more changes of the same place are to come, in `restarted`, and before `synced`.
+	// Where to go on from. Unset while more changes of the same place are to come, and in `restarted`.
 	Position      *WatchPosition `protobuf:"bytes,5,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2783,13 +2787,14 @@ const file_teishi_v1_decision_proto_rawDesc = "" +
 	"\vWatchSynced\x122\n" +
 	"\tfreshness\x18\x01 \x01(\v2\x14.teishi.v1.FreshnessR\tfreshness\"D\n" +
 	"\x0eWatchHeartbeat\x122\n" +
-	"\tfreshness\x18\x01 \x01(\v2\x14.teishi.v1.FreshnessR\tfreshness\"\x9d\x01\n" +
+	"\tfreshness\x18\x01 \x01(\v2\x14.teishi.v1.FreshnessR\tfreshness\"\xb3\x01\n" +
 	"\x0eWatchRestarted\x128\n" +
-	"\x06reason\x18\x01 \x01(\x0e2 .teishi.v1.WatchRestarted.ReasonR\x06reason\"Q\n" +
+	"\x06reason\x18\x01 \x01(\x0e2 .teishi.v1.WatchRestarted.ReasonR\x06reason\"g\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10REASON_UNCERTAIN\x10\x01\x12\x19\n" +
-	"\x15REASON_CLOCK_SET_BACK\x10\x02*f\n" +
+	"\x15REASON_CLOCK_SET_BACK\x10\x02\x12\x14\n" +
+	"\x10REASON_COMPACTED\x10\x03*f\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fOUTCOME_ALLOWED\x10\x01\x12\x12\n" +

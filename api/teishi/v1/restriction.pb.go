@@ -572,7 +572,7 @@ type WatchRestrictionsResponse struct {
 	//	*WatchRestrictionsResponse_Heartbeat
 	//	*WatchRestrictionsResponse_Restarted
 	Event isWatchRestrictionsResponse_Event `protobuf_oneof:"event"`
-	// Where to go on from. Unset while more changes of the same place are to come, in `restarted`, and before `synced`.
+	// Where to go on from. Unset while more changes of the same place are to come, and in `restarted`.
 	Position      *WatchPosition `protobuf:"bytes,5,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
