@@ -194,7 +194,7 @@ func (w *watch) run(ctx context.Context, resume *teishiv1.WatchPosition) error {
 func (w *watch) apart(ctx context.Context, do func() error) (left bool, err error) {
 	place := w.place
 	done := make(chan error, 1)
-	go func() { done <- safely(do) }()
+	w.hand(func() { done <- safely(do) })
 	select {
 	case err := <-done:
 		if err != nil {

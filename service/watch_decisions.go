@@ -190,7 +190,9 @@ func (s *decisions) tell(list []change, _ []string, place *teishiv1.WatchPositio
 		for ; n < len(list) && size < toldAtOnce; n++ {
 			one := &teishiv1.DecisionChange{Index: int32(list[n].index), Query: s.queries[list[n].index], Response: list[n].message.(*teishiv1.CheckResponse)}
 			m.Changes = append(m.Changes, one)
-			size += proto.Size(one)
+			if len(list) > 1 {
+				size += proto.Size(one)
+			}
 		}
 		list = list[n:]
 		resp := &teishiv1.WatchDecisionsResponse{Event: &teishiv1.WatchDecisionsResponse_Changes{Changes: m}}

@@ -21,6 +21,8 @@ const (
 	changeBytes = 512
 	// attendEvery is how often it is looked whether policy has grown old or the clock was set.
 	attendEvery = time.Second
+	// idleFor is for how long a goroutine waits for another job.
+	idleFor = time.Second
 	// beginningAtOnce bounds how many watches begin at once, so that those that are open are told what changes even when all
 	// the others come back.
 	beginningAtOnce = 16
@@ -42,6 +44,7 @@ type watchers struct {
 	replica   *policystore.Replica
 	clock     func() moment
 	beginning chan struct{} // one for each that begins
+	jobs      chan func()
 
 	mu    sync.Mutex
 	newer chan struct{}               // closed when there is more of the past
@@ -62,6 +65,7 @@ func newWatchers(r *policystore.Replica, clock func() moment) *watchers {
 		replica:   r,
 		clock:     clock,
 		beginning: make(chan struct{}, atOnce),
+		jobs:      make(chan func()),
 		newer:     make(chan struct{}),
 		open:      make(map[*watch]struct{}),
 		byApp:     make(map[string]map[*watch][]int),
@@ -76,6 +80,30 @@ func (ws *watchers) run(ctx context.Context) {
 	attending.Go(func() { ws.attend(ctx) })
 	for a := range ws.replica.Applied(ctx) {
 		ws.pass(&a)
+	}
+}
+
+// hand has a job done on another stack, one that has grown already if there is any that is free.
+func (ws *watchers) hand(job func()) {
+	select {
+	case ws.jobs <- job:
+	default:
+		go ws.work(job)
+	}
+}
+
+// work does a job, and then others for as long as there are some.
+func (ws *watchers) work(job func()) {
+	idle := time.NewTimer(idleFor)
+	defer idle.Stop()
+	for {
+		job()
+		idle.Reset(idleFor)
+		select {
+		case job = <-ws.jobs:
+		case <-idle.C:
+			return
+		}
 	}
 }
 
