@@ -196,15 +196,22 @@ func (l *load) demand(ctx context.Context, s *cluster.Teishi) {
 	}
 }
 
-func (l *load) ask(ctx context.Context, client teishiv1.DecisionServiceClient, s *cluster.Teishi, app int, req *teishiv1.CheckRequest, within time.Duration) {
+// life returns how often a server was started.
+func (l *load) life(s *cluster.Teishi) int {
 	l.mu.Lock()
-	life := l.house.lives[s.Name()]
-	l.mu.Unlock()
+	defer l.mu.Unlock()
+	return l.house.lives[s.Name()]
+}
+
+func (l *load) ask(ctx context.Context, client teishiv1.DecisionServiceClient, s *cluster.Teishi, app int, req *teishiv1.CheckRequest, within time.Duration) {
 	calling, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	c := check{replica: s.Name(), life: life, app: app, asked: time.Now(), min: req.MinRevision}
+	c := check{replica: s.Name(), life: l.life(s), app: app, asked: time.Now(), min: req.MinRevision}
 	resp, err := client.Check(calling, req)
 	c.answered = time.Now()
+	if l.life(s) != c.life {
+		c.life = -int(c.answered.UnixNano()) // it was started meanwhile: nobody knows which of the two has answered
+	}
 	if err != nil {
 		c.refusal = reasonOf(err)
 	} else {
