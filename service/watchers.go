@@ -45,6 +45,7 @@ type watchers struct {
 	clock     func() moment
 	beginning chan struct{} // one for each that begins
 	jobs      chan func()
+	over      chan struct{} // closed when nothing is served any more
 
 	mu    sync.Mutex
 	newer chan struct{}               // closed when there is more of the past
@@ -66,6 +67,7 @@ func newWatchers(r *policystore.Replica, clock func() moment) *watchers {
 		clock:     clock,
 		beginning: make(chan struct{}, atOnce),
 		jobs:      make(chan func()),
+		over:      make(chan struct{}),
 		newer:     make(chan struct{}),
 		open:      make(map[*watch]struct{}),
 		byApp:     make(map[string]map[*watch][]int),
@@ -75,6 +77,7 @@ func newWatchers(r *policystore.Replica, clock func() moment) *watchers {
 
 // run follows what is served until ctx ends.
 func (ws *watchers) run(ctx context.Context) {
+	defer close(ws.over)
 	var attending sync.WaitGroup
 	defer attending.Wait()
 	attending.Go(func() { ws.attend(ctx) })
@@ -102,6 +105,8 @@ func (ws *watchers) work(job func()) {
 		select {
 		case job = <-ws.jobs:
 		case <-idle.C:
+			return
+		case <-ws.over:
 			return
 		}
 	}
