@@ -106,15 +106,7 @@ func enter(ctx context.Context, places chan<- struct{}) error {
 // sender is the sending half of a stream of responses.
 type sender[M any] interface{ Send(m M) error }
 
-// give sends a message, and gives up when the context ends, whether or not the caller reads. The stream is to be ended then: what is
-// under way ends with it.
+// give sends a message, and gives up when the context ends, whether or not the caller reads. The stream is to be ended then.
 func give[M any](ctx context.Context, stream sender[M], m M) error {
-	sent := make(chan error, 1)
-	go func() { sent <- stream.Send(m) }()
-	select {
-	case err := <-sent:
-		return err
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return abandoning(ctx, func() error { return stream.Send(m) })
 }

@@ -74,8 +74,17 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 
 // apart has a handler answer many messages of a caller, and leaves it when ctx ends: what it receives and sends ends with the stream.
 func (s *Server) apart(ctx context.Context, converse func() error) error {
+	s.handlers.Add(1)
+	return abandoning(ctx, func() error {
+		defer s.handlers.Done()
+		return safely(converse)
+	})
+}
+
+// abandoning does something, and leaves it to itself when ctx ends. What it receives or sends is to end with its stream.
+func abandoning(ctx context.Context, do func() error) error {
 	done := make(chan error, 1)
-	s.handlers.Go(func() { done <- safely(converse) })
+	go func() { done <- do() }()
 	select {
 	case err := <-done:
 		return err
@@ -137,14 +146,7 @@ func (s *stream) receive(m any) error {
 	if !s.call.manner.endless || s.apart {
 		return s.ServerStream.RecvMsg(m)
 	}
-	received := make(chan error, 1)
-	go func() { received <- s.ServerStream.RecvMsg(m) }() // ends with the stream, which ends with the handler
-	select {
-	case err := <-received:
-		return err
-	case <-s.ctx.Done():
-		return context.Cause(s.ctx)
-	}
+	return abandoning(s.ctx, func() error { return s.ServerStream.RecvMsg(m) })
 }
 
 // SendMsg remembers what was sent last, unless there is no end of it.

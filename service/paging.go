@@ -94,9 +94,9 @@ func (r *varints) next() int64 {
 	return number
 }
 
-// questionDigest tells the question of a list from every other: its method and everything it says but about pages.
-func questionDigest(method string, req listRequest) (digest [16]byte, err error) {
-	bare, err := without(req, "page_size", "page_token")
+// questionDigest tells a question from every other: its method and everything it says but about pages, and about where a watch is.
+func questionDigest(method string, req proto.Message) (digest [16]byte, err error) {
+	bare, err := without(req, "page_size", "page_token", "resume", "heartbeat_interval")
 	if err != nil {
 		return digest, err
 	}

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
@@ -140,6 +142,53 @@ func digest(m proto.Message) uint64 {
 		return rand.Uint64() // as if it had changed; answers can always be marshalled
 	}
 	return maphash.Bytes(digestSeed, b)
+}
+
+// watchRequest is the request of a watch.
+type watchRequest interface {
+	proto.Message
+	GetResume() *teishiv1.WatchPosition
+	GetHeartbeatInterval() *durationpb.Duration
+}
+
+// newWatch returns the watch that is asked for, of a subject.
+func (s *Server) newWatch(method string, req watchRequest, subject subject) (*watch, error) {
+	w := &watch{watchers: s.watchers, subject: subject}
+	var err error
+	if w.interval, err = heartbeatOf(req.GetHeartbeatInterval()); err != nil {
+		return nil, err
+	}
+	asked, err := questionDigest(method, req)
+	if err != nil {
+		return nil, err
+	}
+	w.selectors = max(1, binary.BigEndian.Uint64(asked[:])) // 0 is that of a place written by hand
+	return w, placeable(req.GetResume(), w.selectors)
+}
+
+func heartbeatOf(m *durationpb.Duration) (time.Duration, error) {
+	if m == nil {
+		return defaultHeartbeat, nil
+	}
+	if d := m.AsDuration(); m.CheckValid() == nil && d >= leastHeartbeat && d <= mostHeartbeat {
+		return d, nil
+	}
+	return 0, &policy.InvalidError{Field: "heartbeat_interval", Problem: fmt.Sprintf("not %s to %s", leastHeartbeat, mostHeartbeat)}
+}
+
+// placeable refuses a place that cannot be gone on from.
+func placeable(p *teishiv1.WatchPosition, selectors uint64) error {
+	switch {
+	case p == nil:
+		return nil
+	case p.Revision <= 0:
+		return &policy.InvalidError{Field: "resume.revision", Problem: "must be stated"}
+	case p.Epoch < 0:
+		return negative("resume.epoch")
+	case p.Selectors != 0 && p.Selectors != selectors:
+		return &policy.InvalidError{Field: "resume.selectors", Problem: "it is a place of other questions, or in other languages: begin anew"}
+	}
+	return nil
 }
 
 // mark notes that what was passed may have touched the watch. The caller holds the lock of the watchers.

@@ -1,13 +1,9 @@
 package service
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
-	"time"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
 	"github.com/teishi-dev/teishi/policy"
@@ -25,65 +21,25 @@ func (d *decisionServer) WatchDecisions(req *teishiv1.WatchDecisionsRequest, str
 	if err != nil {
 		return err
 	}
-	w := &watch{watchers: d.watchers, subject: subject, asked: list, language: req.Language}
-	if w.interval, err = heartbeatOf(req.HeartbeatInterval); err != nil {
+	w, err := d.newWatch(teishiv1.DecisionService_WatchDecisions_FullMethodName, req, subject)
+	if err != nil {
 		return err
 	}
-	if w.selectors, err = selectorsDigest(req); err != nil {
-		return err
-	}
-	if err := placeable(req.Resume, w.selectors); err != nil {
-		return err
-	}
+	w.asked, w.language = list, req.Language
 	subject.anew = req.Resume == nil
 	return w.run(ctx, req.Resume)
-}
-
-func heartbeatOf(m *durationpb.Duration) (time.Duration, error) {
-	if m == nil {
-		return defaultHeartbeat, nil
-	}
-	if d := m.AsDuration(); m.CheckValid() == nil && d >= leastHeartbeat && d <= mostHeartbeat {
-		return d, nil
-	}
-	return 0, &policy.InvalidError{Field: "heartbeat_interval", Problem: fmt.Sprintf("not %s to %s", leastHeartbeat, mostHeartbeat)}
-}
-
-// placeable refuses a place that cannot be gone on from.
-func placeable(p *teishiv1.WatchPosition, selectors uint64) error {
-	switch {
-	case p == nil:
-		return nil
-	case p.Revision <= 0:
-		return &policy.InvalidError{Field: "resume.revision", Problem: "must be stated"}
-	case p.Epoch < 0:
-		return negative("resume.epoch")
-	case p.Selectors != 0 && p.Selectors != selectors:
-		return &policy.InvalidError{Field: "resume.selectors", Problem: "it is a place of other questions, or in other languages: begin anew"}
-	}
-	return nil
-}
-
-// selectorsDigest tells what is asked, and in which language, from anything else; never 0.
-func selectorsDigest(req proto.Message) (uint64, error) {
-	bare, err := without(req, "resume", "heartbeat_interval")
-	if err != nil {
-		return 0, err
-	}
-	sum := sha256.Sum256(bare)
-	return max(1, binary.BigEndian.Uint64(sum[:])), nil
 }
 
 // decisions is the subject of a watch of decisions.
 type decisions struct {
 	stream  sender[*teishiv1.WatchDecisionsResponse]
 	queries []*teishiv1.Query
-	fields  []field3
+	fields  []origin
 	anew    bool // nothing was told yet: what is not registered is refused
 }
 
-// field3 says where in the request a question has its names from: selector, and organization, app and purpose in it.
-type field3 struct{ selector, organization, app, purpose int32 }
+// origin says where in the request a question has its names from: selector, and organization, app and purpose in it.
+type origin struct{ selector, organization, app, purpose int32 }
 
 // expand makes the questions of selectors.
 func (s *decisions) expand(selectors []*teishiv1.DecisionSelector) ([]asked, error) {
@@ -92,7 +48,7 @@ func (s *decisions) expand(selectors []*teishiv1.DecisionSelector) ([]asked, err
 		return nil, err
 	}
 	list := make([]asked, 0, n)
-	s.queries, s.fields = make([]*teishiv1.Query, 0, n), make([]field3, 0, n)
+	s.queries, s.fields = make([]*teishiv1.Query, 0, n), make([]origin, 0, n)
 	for i, sel := range selectors {
 		purposes := sel.Purposes
 		if len(purposes) == 0 {
@@ -101,7 +57,7 @@ func (s *decisions) expand(selectors []*teishiv1.DecisionSelector) ([]asked, err
 		for j, organization := range sel.Organizations {
 			for k, app := range sel.Apps {
 				for l, purpose := range purposes {
-					at := field3{int32(i), int32(j), int32(k), int32(l)}
+					at := origin{int32(i), int32(j), int32(k), int32(l)}
 					q, err := queryOf(organization, app, purpose, sel.Attributes)
 					if err != nil {
 						return nil, &placed{err, at.place}
@@ -144,7 +100,7 @@ func countQuestions(selectors []*teishiv1.DecisionSelector) (int, error) {
 }
 
 // place returns where in the request the field of a question is.
-func (f field3) place(field string) string {
+func (f origin) place(field string) string {
 	at := fmt.Sprintf("selectors[%d].", f.selector)
 	switch field {
 	case "organization":

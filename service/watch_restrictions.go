@@ -15,17 +15,11 @@ import (
 func (s *restrictionServer) WatchRestrictions(req *teishiv1.WatchRestrictionsRequest, stream teishiv1.RestrictionService_WatchRestrictionsServer) error {
 	ctx, patient := patiently(stream.Context(), stream)
 	d := newDevices(req.Organization, req.Platform, req.Device, req.Languages)
-	w := &watch{watchers: s.watchers, subject: &restrictions{devices: d, stream: patient}, broad: req.Organization}
-	var err error
-	if w.interval, err = heartbeatOf(req.HeartbeatInterval); err != nil {
+	w, err := s.newWatch(teishiv1.RestrictionService_WatchRestrictions_FullMethodName, req, &restrictions{devices: d, stream: patient})
+	if err != nil {
 		return err
 	}
-	if w.selectors, err = selectorsDigest(req); err != nil {
-		return err
-	}
-	if err := placeable(req.Resume, w.selectors); err != nil {
-		return err
-	}
+	w.broad = req.Organization
 	if req.Resume == nil {
 		v, err := s.replica.View(stream.Context(), policystore.Demand{})
 		if err == nil {
