@@ -16,7 +16,7 @@ func (d *directiveServer) ResolveConcern(ctx context.Context, req *teishiv1.Reso
 		request: req,
 		subject: about(key),
 		command: func(d *draft) ([]policy.Change, error) {
-			c := stateAt(key, d.at)
+			c := d.concernState(key, d.at)
 			c.Resolved, c.Evidence = true, req.Evidence
 			return d.ResolveConcern(c, d.revision)
 		},
@@ -39,7 +39,7 @@ func (d *directiveServer) ReopenConcern(ctx context.Context, req *teishiv1.Reope
 		method:  teishiv1.DirectiveService_ReopenConcern_FullMethodName,
 		request: req,
 		subject: about(key),
-		command: func(d *draft) ([]policy.Change, error) { return d.ReopenConcern(stateAt(key, d.binds)) },
+		command: func(d *draft) ([]policy.Change, error) { return d.ReopenConcern(d.concernState(key, d.binds)) },
 		place:   asIs,
 	})
 	if err != nil {
@@ -52,9 +52,9 @@ func (d *directiveServer) ReopenConcern(ctx context.Context, req *teishiv1.Reope
 	}, nil
 }
 
-// stateAt is an open state of the concern, of the instant and by who writes it.
-func stateAt(key policy.Key, at policy.Instant) *policy.ConcernState {
-	return &policy.ConcernState{Directive: key.Directive, Concern: key.ID, ResolvedBy: principal, Time: at}
+// concernState is an open state of the concern, of the instant and by who writes it.
+func (d *draft) concernState(key policy.Key, at policy.Instant) *policy.ConcernState {
+	return &policy.ConcernState{Directive: key.Directive, Concern: key.ID, ResolvedBy: d.caller.Principal, Time: at}
 }
 
 // concernWritten returns the state that was written, and the lift that was added or ended with it, nil if none was.

@@ -42,6 +42,11 @@ var table = []row{
 			"whether the write is stored is not known: repeat it with request id "+e.RequestID, "request_id", e.RequestID)
 	}),
 
+	as(func(e *UnauthenticatedError) fault {
+		return fault{code: codes.Unauthenticated, reason: teishiv1.ErrorReason_ERROR_REASON_UNAUTHENTICATED, problem: e.Problem}
+	}),
+	is(errNotGranted, fault{code: codes.PermissionDenied, reason: teishiv1.ErrorReason_ERROR_REASON_NOT_GRANTED, problem: errNotGranted.Error()}),
+
 	as(unknownFault),
 	as(func(e *policy.InvalidError) fault {
 		return invalid(teishiv1.ErrorReason_ERROR_REASON_INVALID_FIELD, e.Field, e.Problem)

@@ -66,6 +66,8 @@ func TestTable(t *testing.T) {
 		err  error
 		want string
 	}{
+		{&UnauthenticatedError{"no token"}, "Unauthenticated UNAUTHENTICATED"},
+		{errNotGranted, "PermissionDenied NOT_GRANTED"},
 		{&unknownError{"a.b", "unknown"}, "InvalidArgument UNKNOWN_FIELD at a.b"},
 		{&policy.InvalidError{Field: "a", Problem: "bad"}, "InvalidArgument INVALID_FIELD at a"},
 		{rejected(t), "InvalidArgument INVALID_FIELD at id"},

@@ -214,7 +214,7 @@ func (r *registryServer) importAll(ctx context.Context, in *importing) (*teishiv
 		return nil
 	}
 	for n, slice := range in.slices {
-		w, err := in.write(n, slice, head)
+		w, err := in.write(callerOf(ctx), n, slice, head)
 		if err != nil {
 			return nil, err
 		}
@@ -253,10 +253,10 @@ func (r *registryServer) rehearse(ctx context.Context, in *importing, resp *teis
 }
 
 // write is the n-th entry of the import.
-func (in *importing) write(n int, slice []imported, head func(*policystore.View) error) (policystore.Write, error) {
+func (in *importing) write(caller *Caller, n int, slice []imported, head func(*policystore.View) error) (policystore.Write, error) {
 	digest, err := in.digest(slice)
 	w := policystore.Write{
-		Principal:    principal,
+		Principal:    caller.Principal,
 		Method:       method(teishiv1.RegistryService_Import_FullMethodName),
 		RequestID:    in.requestID,
 		Digest:       digest,

@@ -26,7 +26,8 @@ type call struct {
 	received any // the first message of the caller
 	sent     any // the last message of ours
 	answer   grpc.UnaryHandler
-	converse func() error // of a stream, in place of answer
+	converse func(context.Context) error // of a stream, in place of answer
+	caller   *Caller                     // nil until it is known
 }
 
 // step is what is left of the chain from some place on.
@@ -55,8 +56,8 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 
 func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	c := &call{method: info.FullMethod, manner: manners[info.FullMethod]}
-	c.converse = func() error {
-		ctx, cancel := context.WithCancelCause(ss.Context())
+	c.converse = func(ctx context.Context) error {
+		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
 		if c.manner.endless && !failpoint.Without("drain") {
 			defer context.AfterFunc(s.ending, func() { cancel(errDraining) })()
@@ -96,7 +97,7 @@ func abandoning(ctx context.Context, do func() error) error {
 // perform is the last step.
 func (s *Server) perform(ctx context.Context, c *call) (err error) {
 	if c.converse != nil {
-		return c.converse()
+		return c.converse(ctx)
 	}
 	if err := s.admit(c, c.received); err != nil {
 		return err
@@ -236,7 +237,9 @@ func (c *call) attrs() []slog.Attr {
 	if c.manner.plain || c.manner.quiet {
 		return attrs
 	}
-	attrs = append(attrs, slog.String("principal", principal))
+	if c.caller != nil {
+		attrs = append(attrs, slog.String("principal", c.caller.Principal))
+	}
 	id := ""
 	if sent, ok := c.sent.(interface{ GetRequestId() string }); ok {
 		id = sent.GetRequestId()

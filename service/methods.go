@@ -13,6 +13,7 @@ type manner struct {
 	plain   bool // none of that: the method looks after itself, or is not ours
 	quiet   bool // called all the time: only a call that fails has a line in the log
 	endless bool // a stream that callers hold open: it ends when the server drains
+	anybody bool // needs no credential
 	limit   int  // bytes of a message; 0 is maxMessage
 }
 
@@ -35,9 +36,9 @@ var manners = map[string]manner{
 	teishiv1.LogService_Report_FullMethodName:  {quiet: true, limit: maxQuestion},
 	teishiv1.LogService_GetHead_FullMethodName: {quiet: true, limit: maxQuestion},
 
-	healthv1.Health_Check_FullMethodName: {plain: true, limit: maxQuestion},
-	healthv1.Health_List_FullMethodName:  {plain: true, limit: maxQuestion},
-	healthv1.Health_Watch_FullMethodName: {plain: true, limit: maxQuestion, endless: true},
+	healthv1.Health_Check_FullMethodName: {plain: true, anybody: true, limit: maxQuestion},
+	healthv1.Health_List_FullMethodName:  {plain: true, anybody: true, limit: maxQuestion},
+	healthv1.Health_Watch_FullMethodName: {plain: true, anybody: true, limit: maxQuestion, endless: true},
 
 	reflectionv1.ServerReflection_ServerReflectionInfo_FullMethodName: {plain: true, limit: maxQuestion, endless: true},
 }

@@ -29,6 +29,8 @@ type Config struct {
 	Logger  *slog.Logger         // nil discards
 	// Clock is that of questions: what it shows, and what it may be instead after it was set. Nil is the system's.
 	Clock func() (now time.Time, instead []time.Time)
+	// Identify says who calls. Nil: everybody is `local`, and may do everything.
+	Identify Identifier
 }
 
 // Record is what an authority has that a decision point has not. All of it is required.
@@ -50,6 +52,7 @@ type Server struct {
 	domain      string
 	logger      *slog.Logger
 	clock       func() (now time.Time, instead []time.Time)
+	identify    Identifier
 
 	grpc      *grpc.Server
 	watchers  *watchers
@@ -71,7 +74,9 @@ func New(c Config) *Server {
 		domain:  c.Domain,
 		logger:  c.Logger,
 		clock:   c.Clock,
-		health:  health.NewServer(),
+
+		identify: c.Identify,
+		health:   health.NewServer(),
 	}
 	if r := c.Record; r != nil {
 		s.authority, s.history, s.log, s.fleet = r.Authority, r.History, r.Log, r.Fleet
@@ -88,7 +93,7 @@ func New(c Config) *Server {
 		s.clock = (&policystore.Clock{}).Now
 	}
 	s.watchers = newWatchers(c.Replica, s.moment)
-	s.chain = s.chained(s.concluded, recovered)
+	s.chain = s.chained(s.concluded, recovered, s.identified)
 	s.checks = []check{withinLimit, known, s.rules.valid}
 	s.grpc = grpc.NewServer(append(Transport(), grpc.ForceServerCodecV2(newCodec()), grpc.UnaryInterceptor(s.unary),
 		grpc.StreamInterceptor(s.stream))...)

@@ -12,9 +12,6 @@ import (
 	"github.com/teishi-dev/teishi/policystore"
 )
 
-// principal is who writes: without authentication everybody who reaches the server is the same.
-const principal = "local"
-
 // writeRequest has what every request of a write has.
 type writeRequest interface {
 	proto.Message
@@ -30,6 +27,7 @@ type draft struct {
 	at       policy.Instant  // the entry's time
 	binds    policy.Instant  // from when on what suspends is to bind, where the caller leaves it open
 	revision policy.Revision // the entry's
+	caller   *Caller         // who writes
 }
 
 // write is one write as a handler understands it.
@@ -70,9 +68,10 @@ func (s *Server) write(ctx context.Context, w write) (written, error) {
 	}
 	ctx, cancel := inTime(ctx)
 	defer cancel()
+	caller := callerOf(ctx)
 	var head policy.Revision // that a write which is only validated would follow; 0 if it is in the record already
 	e, err := s.authority.Write(ctx, policystore.Write{
-		Principal:    principal,
+		Principal:    caller.Principal,
 		Method:       method(w.method),
 		RequestID:    done.requestID,
 		Digest:       digest,
@@ -83,7 +82,7 @@ func (s *Server) write(ctx context.Context, w write) (written, error) {
 			if err := expect(&v, w.request, w.subject(rev)); err != nil {
 				return nil, err
 			}
-			return w.command(&draft{v, at, s.atOnce(at), rev})
+			return w.command(&draft{v, at, s.atOnce(at), rev, caller})
 		},
 	})
 	if err != nil {

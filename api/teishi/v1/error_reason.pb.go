@@ -87,6 +87,12 @@ const (
 	ErrorReason_ERROR_REASON_LAGGED ErrorReason = 27
 	// UNAVAILABLE: a stream has lasted long enough. Go on from the last position, at any server.
 	ErrorReason_ERROR_REASON_STREAM_ENDED ErrorReason = 28
+	// UNAUTHENTICATED: who calls is not known: there is no credential, or it does not hold.
+	ErrorReason_ERROR_REASON_UNAUTHENTICATED ErrorReason = 29
+	// PERMISSION_DENIED: no grant of the caller permits this. It is the same whether or not there is what was asked about.
+	ErrorReason_ERROR_REASON_NOT_GRANTED ErrorReason = 30
+	// FAILED_PRECONDITION: the write loosens directives that ask for the approval of others: propose it. `directives` lists them.
+	ErrorReason_ERROR_REASON_APPROVAL_REQUIRED ErrorReason = 31
 )
 
 // Enum value maps for ErrorReason.
@@ -121,6 +127,9 @@ var (
 		26: "ERROR_REASON_NO_RECORD",
 		27: "ERROR_REASON_LAGGED",
 		28: "ERROR_REASON_STREAM_ENDED",
+		29: "ERROR_REASON_UNAUTHENTICATED",
+		30: "ERROR_REASON_NOT_GRANTED",
+		31: "ERROR_REASON_APPROVAL_REQUIRED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                0,
@@ -152,6 +161,9 @@ var (
 		"ERROR_REASON_NO_RECORD":                  26,
 		"ERROR_REASON_LAGGED":                     27,
 		"ERROR_REASON_STREAM_ENDED":               28,
+		"ERROR_REASON_UNAUTHENTICATED":            29,
+		"ERROR_REASON_NOT_GRANTED":                30,
+		"ERROR_REASON_APPROVAL_REQUIRED":          31,
 	}
 )
 
@@ -186,7 +198,7 @@ var File_teishi_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_teishi_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1cteishi/v1/error_reason.proto\x12\tteishi.v1*\xcb\a\n" +
+	"\x1cteishi/v1/error_reason.proto\x12\tteishi.v1*\xaf\b\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12\x1e\n" +
@@ -217,7 +229,10 @@ const file_teishi_v1_error_reason_proto_rawDesc = "" +
 	"\x1cERROR_REASON_DOMAIN_MISMATCH\x10\x19\x12\x1a\n" +
 	"\x16ERROR_REASON_NO_RECORD\x10\x1a\x12\x17\n" +
 	"\x13ERROR_REASON_LAGGED\x10\x1b\x12\x1d\n" +
-	"\x19ERROR_REASON_STREAM_ENDED\x10\x1cB\x9b\x01\n" +
+	"\x19ERROR_REASON_STREAM_ENDED\x10\x1c\x12 \n" +
+	"\x1cERROR_REASON_UNAUTHENTICATED\x10\x1d\x12\x1c\n" +
+	"\x18ERROR_REASON_NOT_GRANTED\x10\x1e\x12\"\n" +
+	"\x1eERROR_REASON_APPROVAL_REQUIRED\x10\x1fB\x9b\x01\n" +
 	"\rcom.teishi.v1B\x10ErrorReasonProtoP\x01Z3github.com/teishi-dev/teishi/api/teishi/v1;teishiv1\xa2\x02\x03TXX\xaa\x02\tTeishi.V1\xca\x02\tTeishi\\V1\xe2\x02\x15Teishi\\V1\\GPBMetadata\xea\x02\n" +
 	"Teishi::V1b\x06proto3"
 
