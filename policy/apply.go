@@ -42,8 +42,8 @@ type builder struct {
 	*Snapshot // under construction
 	edit      *edit
 	seen      map[Key]bool // nil where keys are known to differ
-	puts      [KindStatement + 1][]put
-	deletes   [KindStatement + 1][]Key
+	puts      [lastKind + 1][]put
+	deletes   [lastKind + 1][]Key
 	named     namedRows
 }
 
@@ -63,7 +63,7 @@ func (s *Snapshot) build(rev Revision) *builder {
 
 func (b *builder) add(c Change, changed Revision) error {
 	key := c.Key()
-	if key.Kind < KindPurpose || key.Kind > KindStatement {
+	if key.Kind < KindPurpose || key.Kind > lastKind {
 		return fmt.Errorf("change of an unknown kind of resource %d", key.Kind)
 	}
 	if b.seen != nil {
@@ -85,6 +85,7 @@ func (b *builder) fold() error {
 	steps := []func() error{
 		b.foldPurposes, b.foldAttributes, b.foldOrganizations, b.foldVendors, b.foldApps,
 		b.foldDirectives, b.foldReleases, b.foldConcerns, b.foldStatements,
+		b.foldGrants, b.foldProposals,
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {

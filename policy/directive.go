@@ -178,6 +178,7 @@ type Release struct {
 	Ground        string  // exemptions only
 	Justification string  // exemptions only
 	Approver      string  // exemptions only: who granted it, in words
+	GrantedBy     string  // exemptions only: the principal that did; empty if it was not by the service
 }
 
 // Window returns the span in which the release holds if its directive does.

@@ -78,6 +78,10 @@ func formed(c Change) error {
 		return concernForm(r)
 	case *Statement:
 		return statementForm(r)
+	case *Grant:
+		return grantForm(r)
+	case *Proposal:
+		return proposalForm(r)
 	}
 	return nil
 }
@@ -153,6 +157,8 @@ func (d *draft) ruled(c Change) error {
 		return rules(d, r, directiveStands, concernThere)
 	case *Statement:
 		return rules(d, r, directiveStands)
+	case *Grant:
+		return rules(d, r, grantNew)
 	}
 	return nil
 }

@@ -157,8 +157,12 @@ func (s *Snapshot) unordered(kind Kind) func(yield func(Resource) bool) {
 		return s.releases.each
 	case KindConcern:
 		return s.concerns.each
-	default:
+	case KindStatement:
 		return s.statements.each
+	case KindGrant:
+		return s.grants.each
+	default:
+		return s.proposals.each
 	}
 }
 

@@ -195,6 +195,9 @@ func (d *draft) deletable(key Key) error {
 	if registryKind(key.Kind) {
 		return nil
 	}
+	if key.Kind == KindGrant {
+		return d.administratorLeft(key.ID)
+	}
 	if key.Kind == KindConcern && concern(d.directive(key.Directive), key.ID) == nil {
 		return nil // dropped by an amendment
 	}
@@ -207,7 +210,7 @@ func (d *draft) nothingDangles() error {
 		return nil
 	}
 	by := make(map[Key][]Key)
-	for kind := KindPurpose; kind <= KindStatement; kind++ {
+	for kind := KindPurpose; kind <= lastKind; kind++ {
 		for r := range d.others(kind) {
 			eachName(r, func(_ *field, named Key) {
 				if d.deletes[named] {

@@ -75,7 +75,7 @@ func exemptionForm(r *Release) error {
 // withoutGround refuses a lift or carve-out with what only exemptions have.
 func withoutGround(at *field, r *Release) error {
 	for _, only := range []struct{ name, text string }{
-		{"ground", r.Ground}, {"justification", r.Justification}, {"approver", r.Approver},
+		{"ground", r.Ground}, {"justification", r.Justification}, {"approver", r.Approver}, {"granted_by", r.GrantedBy},
 	} {
 		if only.text != "" {
 			return at.in(only.name).wrong("only exemptions have it")

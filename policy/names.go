@@ -76,6 +76,10 @@ func eachName(r Resource, visit visitor) {
 		visit.one(top.in("directive"), KindDirective, r.Directive)
 	case *Statement:
 		visit.one(top.in("directive"), KindDirective, r.Directive)
+	case *Grant:
+		if r.Organization != Everywhere {
+			visit.one(top.in("organization"), KindOrganization, r.Organization)
+		}
 	}
 }
 

@@ -17,9 +17,13 @@ const (
 	KindRelease
 	KindConcern
 	KindStatement
+	KindGrant
+	KindProposal
+
+	lastKind = KindProposal
 )
 
-var kindNames = [...]string{"unknown", "purpose", "attribute", "organization", "vendor", "app", "directive", "release", "concern", "statement"}
+var kindNames = [...]string{"unknown", "purpose", "attribute", "organization", "vendor", "app", "directive", "release", "concern", "statement", "grant", "proposal"}
 
 // String returns the kind in words, as error messages use it.
 func (k Kind) String() string {
@@ -76,6 +80,12 @@ func (c *ConcernState) Key() Key {
 
 // Key returns the statement's key.
 func (s *Statement) Key() Key { return Key{Kind: KindStatement, Directive: s.Directive, ID: s.ID} }
+
+// Key returns the grant's key.
+func (g *Grant) Key() Key { return Key{Kind: KindGrant, ID: g.ID} }
+
+// Key returns the proposal's key.
+func (p *Proposal) Key() Key { return Key{Kind: KindProposal, ID: p.ID} }
 
 // Change puts a resource or, when Put is nil, deletes the one that Delete names.
 type Change struct {

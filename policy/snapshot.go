@@ -25,6 +25,9 @@ type Snapshot struct {
 	releases      catalog[*Release] // lifts and exemptions
 	concerns      catalog[*ConcernState]
 	statements    catalog[*Statement]
+	grants        catalog[*Grant]
+	proposals     catalog[*Proposal]
+	granted       table[string, *list] // rows of grants by principal
 	aliases       table[string, int32] // to organization numbers
 	identifiers   table[string, int32] // in lower case, to app numbers
 
@@ -83,6 +86,10 @@ func (s *Snapshot) Lookup(k Key) (Resource, Revision, bool) {
 		return lookup(&s.concerns, s.seed, k)
 	case KindStatement:
 		return lookup(&s.statements, s.seed, k)
+	case KindGrant:
+		return lookup(&s.grants, s.seed, k)
+	case KindProposal:
+		return lookup(&s.proposals, s.seed, k)
 	}
 	return nil, 0, false
 }
@@ -216,7 +223,7 @@ func (s *Snapshot) Resources(k Kind) iter.Seq2[Resource, Revision] {
 // All yields every resource, ordered by kind, directive and id.
 func (s *Snapshot) All() iter.Seq2[Resource, Revision] {
 	return func(yield func(Resource, Revision) bool) {
-		for k := KindPurpose; k <= KindStatement; k++ {
+		for k := KindPurpose; k <= lastKind; k++ {
 			for resource, changed := range s.Resources(k) {
 				if !yield(resource, changed) {
 					return
@@ -228,8 +235,8 @@ func (s *Snapshot) All() iter.Seq2[Resource, Revision] {
 
 // order keeps the resources of a snapshot in the order of their keys, kind by kind, once somebody asked.
 type order struct {
-	once [KindStatement + 1]sync.Once
-	rows [KindStatement + 1][]stored[Resource]
+	once [lastKind + 1]sync.Once
+	rows [lastKind + 1][]stored[Resource]
 }
 
 func (o *order) of(s *Snapshot, k Kind) []stored[Resource] {
@@ -258,8 +265,12 @@ func (s *Snapshot) sorted(k Kind) []stored[Resource] {
 		return sorted(&s.releases)
 	case KindConcern:
 		return sorted(&s.concerns)
-	default:
+	case KindStatement:
 		return sorted(&s.statements)
+	case KindGrant:
+		return sorted(&s.grants)
+	default:
+		return sorted(&s.proposals)
 	}
 }
 

@@ -19,6 +19,7 @@ func ReleaseToProto(r *policy.Release, changed policy.Revision) *teishiv1.Releas
 		Ground:        r.Ground,
 		Justification: r.Justification,
 		Approver:      r.Approver,
+		GrantedBy:     r.GrantedBy,
 		Revision:      int64(changed),
 	}
 }
@@ -41,6 +42,7 @@ func releaseFrom(m *teishiv1.Release) (policy.Release, error) {
 		Ground:        m.GetGround(),
 		Justification: m.GetJustification(),
 		Approver:      m.GetApprover(),
+		GrantedBy:     m.GetGrantedBy(),
 	}
 	var err error
 	if r.Kind, err = releaseKindFrom(m.GetKind()); err != nil {

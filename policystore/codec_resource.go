@@ -29,6 +29,10 @@ func ResourceToProto(r policy.Resource, changed policy.Revision) *teishiv1.Resou
 		m.Kind = &teishiv1.Resource_ConcernState{ConcernState: ConcernStateToProto(r, changed)}
 	case *policy.Statement:
 		m.Kind = &teishiv1.Resource_Statement{Statement: StatementToProto(r, changed)}
+	case *policy.Grant:
+		m.Kind = &teishiv1.Resource_Grant{Grant: GrantToProto(r, changed)}
+	case *policy.Proposal:
+		m.Kind = &teishiv1.Resource_Proposal{Proposal: ProposalToProto(r, changed)}
 	default:
 		panic(fmt.Sprintf("policystore: no message for a %T", r))
 	}
@@ -59,6 +63,10 @@ func ResourceFromProto(m *teishiv1.Resource) (policy.Resource, error) {
 		return named("concern_state", k.ConcernState, ConcernStateFromProto)
 	case *teishiv1.Resource_Statement:
 		return named("statement", k.Statement, StatementFromProto)
+	case *teishiv1.Resource_Grant:
+		return named("grant", k.Grant, GrantFromProto)
+	case *teishiv1.Resource_Proposal:
+		return named("proposal", k.Proposal, ProposalFromProto)
 	}
 	return nil, &FormatError{Problem: "must be a resource of some kind"}
 }
@@ -86,6 +94,8 @@ var kindNumbers = [...]teishiv1.ResourceKind{
 	policy.KindRelease:      teishiv1.ResourceKind_RESOURCE_KIND_RELEASE,
 	policy.KindConcern:      teishiv1.ResourceKind_RESOURCE_KIND_CONCERN_STATE,
 	policy.KindStatement:    teishiv1.ResourceKind_RESOURCE_KIND_STATEMENT,
+	policy.KindGrant:        teishiv1.ResourceKind_RESOURCE_KIND_GRANT,
+	policy.KindProposal:     teishiv1.ResourceKind_RESOURCE_KIND_PROPOSAL,
 }
 
 func kindTo(k policy.Kind) teishiv1.ResourceKind {

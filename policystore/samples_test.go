@@ -32,6 +32,12 @@ func samples() []policy.Resource {
 		sampleDirective(),
 		sampleRelease(policy.Exemption, "halt", 1_500_000),
 		&policy.ConcernState{Directive: "halt", Concern: "access", Resolved: true, Evidence: "report", ResolvedBy: "local", Time: 5},
+		&policy.Grant{ID: "alice", Principal: "user:https://issuer.example#alice", Role: policy.Exempter, Organization: "jp-mic", Identity: "employee-1"},
+		&policy.Proposal{
+			ID: "lift", Proposer: "cn:bob", Identities: []string{"employee-2"}, Change: []byte{1, 2, 3}, Base: []policy.BaseRevision{{Resource: "directive halt", Revision: 7}},
+			Needs: []policy.ApprovalNeed{{Directive: "halt", Approvals: 2}}, Window: window, Proposed: 9,
+			Approvals: []policy.Approval{{Principal: "cn:carol", Identities: []string{"employee-3"}, Time: 8}}, Applied: 11,
+		},
 		&policy.Statement{Directive: "halt", ID: "reply", Author: "naver", Text: "we moved it", Sources: []policy.Source{{URI: "https://example.org/", Text: "reply"}}, Time: -5},
 	}
 }
@@ -64,7 +70,7 @@ func sampleRelease(kind policy.ReleaseKind, directive string, end policy.Instant
 	return &policy.Release{
 		ID: "hole", Directive: directive, Kind: kind, Provisions: []string{"all"}, Selector: sampleSelector(),
 		Obligations: []policy.Obligation{{ID: "watch", Text: "watch it"}}, Instrument: "partial", EndTime: end,
-		Ground: "disaster", Justification: "flood", Approver: "the mayor",
+		Ground: "disaster", Justification: "flood", Approver: "the mayor", GrantedBy: "cn:alice",
 	}
 }
 

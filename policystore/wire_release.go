@@ -36,6 +36,8 @@ func readReleaseValue(s string) (policy.Release, error) {
 			r.Approver = w.text()
 		case 12:
 			w.integer() // the revision is for output only
+		case 13:
+			r.GrantedBy = w.text()
 		default:
 			w.unknown()
 		}

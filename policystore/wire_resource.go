@@ -29,6 +29,10 @@ func readResource(s string) (r policy.Resource, _ error) {
 			r = kind(&w, r, "concern_state", readConcernState)
 		case 9:
 			r = kind(&w, r, "statement", readStatement)
+		case 10:
+			r = kind(&w, r, "grant", readGrant)
+		case 11:
+			r = kind(&w, r, "proposal", readProposal)
 		default:
 			w.unknown()
 		}

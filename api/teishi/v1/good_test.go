@@ -5,7 +5,9 @@ const (
 	goodProvision = `id: "all" selector { ` + goodSelector + ` } force: FORCE_BINDING`
 	goodDirective = `id: "mic-line" authority: "jp-mic" provisions { ` + goodProvision + ` }`
 	goodStatement = `directive: "mic-line" id: "first" author: "LINE" text: "Access from abroad has ended."`
+	goodGrant     = `id: "alice" principal: "user:https://issuer.example#alice" role: ROLE_ISSUER organization: "jp-mic"`
 	goodWrite     = ` reason: "Notice of 26 March 2021"`
+	goodChange    = `withdraw_directive { directive: "mic-line"` + goodWrite + ` }`
 )
 
 // goodMessages are messages that no rule refuses, one of each that has rules, in text format.
@@ -36,6 +38,8 @@ var goodMessages = map[string]string{
 	"AdoptedFrom":          `directive: "mic-line" revision: 3`,
 	"ConcernState":         `directive: "mic-line" concern: "abroad" state: STATE_RESOLVED evidence: "Report" resolved_by: "LINE" time { seconds: 1 }`,
 	"Statement":            goodStatement,
+	"Grant":                goodGrant + ` identity: "employee-4711"`,
+	"Proposal":             `id: "lift" proposer: "cn:bob"`,
 	"Resource":             `statement { ` + goodStatement + ` }`,
 
 	"PutOrganizationRequest":    `organization { id: "jp" }` + goodWrite,
@@ -73,6 +77,14 @@ var goodMessages = map[string]string{
 	"ReopenConcernRequest":     `directive: "mic-line" concern: "abroad"` + goodWrite,
 	"RecordStatementRequest":   `statement { ` + goodStatement + ` }` + goodWrite,
 	"AdoptDirectiveRequest":    `directive: "mic-line" id: "city-line" authority: "jp-131016" title { key: "en" value: "LINE" }` + goodWrite,
+
+	"GrantRequest":         `grant { ` + goodGrant + ` }` + goodWrite,
+	"RevokeRequest":        `id: "alice"` + goodWrite,
+	"ListGrantsRequest":    `principal: "cn:bob"`,
+	"ProposedChange":       goodChange,
+	"ProposeChangeRequest": `id: "lift" change { ` + goodChange + ` }` + goodWrite,
+	"ApproveChangeRequest": `id: "lift"` + goodWrite,
+	"ListProposalsRequest": `open: true`,
 
 	"ListEntriesRequest": `from_revision: 2`,
 	"GetEntryRequest":    `revision: 1`,

@@ -1209,6 +1209,8 @@ type Release struct {
 	Justification string `protobuf:"bytes,10,opt,name=justification,proto3" json:"justification,omitempty"`
 	// Who granted it, in words: at most 8 KiB.
 	Approver string `protobuf:"bytes,11,opt,name=approver,proto3" json:"approver,omitempty"`
+	// The principal that granted the exemption, as in Grant. Output only.
+	GrantedBy string `protobuf:"bytes,13,opt,name=granted_by,json=grantedBy,proto3" json:"granted_by,omitempty"`
 	// Output only: the revision at which it last changed. Of a carve-out, unset: its directive's says it. Ignored in requests.
 	Revision      int64 `protobuf:"varint,12,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1318,6 +1320,13 @@ func (x *Release) GetJustification() string {
 func (x *Release) GetApprover() string {
 	if x != nil {
 		return x.Approver
+	}
+	return ""
+}
+
+func (x *Release) GetGrantedBy() string {
+	if x != nil {
+		return x.GrantedBy
 	}
 	return ""
 }
@@ -1992,7 +2001,7 @@ const file_teishi_v1_instrument_proto_rawDesc = "" +
 	"\vAlternative\x12;\n" +
 	"\x02id\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x02id\x12\x1c\n" +
 	"\x04text\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80@R\x04text\x12 \n" +
-	"\x03uri\x18\x03 \x01(\tB\x0e\xbaH\v\xd8\x01\x01r\x06(\x80@\x88\x01\x01R\x03uri\"\xed\x05\n" +
+	"\x03uri\x18\x03 \x01(\tB\x0e\xbaH\v\xd8\x01\x01r\x06(\x80@\x88\x01\x01R\x03uri\"\x8c\x06\n" +
 	"\aRelease\x12;\n" +
 	"\x02id\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x02id\x12L\n" +
 	"\tdirective\x18\x02 \x01(\tB.\xbaH+\xd8\x01\x01r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\tdirective\x124\n" +
@@ -2009,7 +2018,9 @@ const file_teishi_v1_instrument_proto_rawDesc = "" +
 	"\x06ground\x18\t \x01(\tB.\xbaH+\xd8\x01\x01r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x06ground\x12.\n" +
 	"\rjustification\x18\n" +
 	" \x01(\tB\b\xbaH\x05r\x03(\x80@R\rjustification\x12$\n" +
-	"\bapprover\x18\v \x01(\tB\b\xbaH\x05r\x03(\x80@R\bapprover\x12\x1a\n" +
+	"\bapprover\x18\v \x01(\tB\b\xbaH\x05r\x03(\x80@R\bapprover\x12\x1d\n" +
+	"\n" +
+	"granted_by\x18\r \x01(\tR\tgrantedBy\x12\x1a\n" +
 	"\brevision\x18\f \x01(\x03R\brevision\"\x9f\x01\n" +
 	"\n" +
 	"Obligation\x12;\n" +

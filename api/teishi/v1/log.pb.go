@@ -50,21 +50,27 @@ const (
 	ResourceKind_RESOURCE_KIND_CONCERN_STATE ResourceKind = 8
 	// A Statement.
 	ResourceKind_RESOURCE_KIND_STATEMENT ResourceKind = 9
+	// A Grant.
+	ResourceKind_RESOURCE_KIND_GRANT ResourceKind = 10
+	// A Proposal.
+	ResourceKind_RESOURCE_KIND_PROPOSAL ResourceKind = 11
 )
 
 // Enum value maps for ResourceKind.
 var (
 	ResourceKind_name = map[int32]string{
-		0: "RESOURCE_KIND_UNSPECIFIED",
-		1: "RESOURCE_KIND_ORGANIZATION",
-		2: "RESOURCE_KIND_VENDOR",
-		3: "RESOURCE_KIND_APP",
-		4: "RESOURCE_KIND_PURPOSE",
-		5: "RESOURCE_KIND_ATTRIBUTE",
-		6: "RESOURCE_KIND_DIRECTIVE",
-		7: "RESOURCE_KIND_RELEASE",
-		8: "RESOURCE_KIND_CONCERN_STATE",
-		9: "RESOURCE_KIND_STATEMENT",
+		0:  "RESOURCE_KIND_UNSPECIFIED",
+		1:  "RESOURCE_KIND_ORGANIZATION",
+		2:  "RESOURCE_KIND_VENDOR",
+		3:  "RESOURCE_KIND_APP",
+		4:  "RESOURCE_KIND_PURPOSE",
+		5:  "RESOURCE_KIND_ATTRIBUTE",
+		6:  "RESOURCE_KIND_DIRECTIVE",
+		7:  "RESOURCE_KIND_RELEASE",
+		8:  "RESOURCE_KIND_CONCERN_STATE",
+		9:  "RESOURCE_KIND_STATEMENT",
+		10: "RESOURCE_KIND_GRANT",
+		11: "RESOURCE_KIND_PROPOSAL",
 	}
 	ResourceKind_value = map[string]int32{
 		"RESOURCE_KIND_UNSPECIFIED":   0,
@@ -77,6 +83,8 @@ var (
 		"RESOURCE_KIND_RELEASE":       7,
 		"RESOURCE_KIND_CONCERN_STATE": 8,
 		"RESOURCE_KIND_STATEMENT":     9,
+		"RESOURCE_KIND_GRANT":         10,
+		"RESOURCE_KIND_PROPOSAL":      11,
 	}
 )
 
@@ -122,7 +130,7 @@ type Entry struct {
 	Revision int64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
 	// When it was written, in whole microseconds; never before its predecessor's.
 	Time *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
-	// Who made the change. Examples: `local`, `system`.
+	// Who made the change, as in Grant; `local` without authentication, `system` where a record was begun.
 	Principal string `protobuf:"bytes,4,opt,name=principal,proto3" json:"principal,omitempty"`
 	// By what: the full gRPC method name. Example: `teishi.v1.DirectiveService/IssueDirective`; `birth` in the first entry of a
 	// record, `load` where an example was loaded.
@@ -472,6 +480,8 @@ type Resource struct {
 	//	*Resource_Release
 	//	*Resource_ConcernState
 	//	*Resource_Statement
+	//	*Resource_Grant
+	//	*Resource_Proposal
 	Kind          isResource_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -595,6 +605,24 @@ func (x *Resource) GetStatement() *Statement {
 	return nil
 }
 
+func (x *Resource) GetGrant() *Grant {
+	if x != nil {
+		if x, ok := x.Kind.(*Resource_Grant); ok {
+			return x.Grant
+		}
+	}
+	return nil
+}
+
+func (x *Resource) GetProposal() *Proposal {
+	if x != nil {
+		if x, ok := x.Kind.(*Resource_Proposal); ok {
+			return x.Proposal
+		}
+	}
+	return nil
+}
+
 type isResource_Kind interface {
 	isResource_Kind()
 }
@@ -644,6 +672,16 @@ type Resource_Statement struct {
 	Statement *Statement `protobuf:"bytes,9,opt,name=statement,proto3,oneof"`
 }
 
+type Resource_Grant struct {
+	// A grant.
+	Grant *Grant `protobuf:"bytes,10,opt,name=grant,proto3,oneof"`
+}
+
+type Resource_Proposal struct {
+	// A proposal.
+	Proposal *Proposal `protobuf:"bytes,11,opt,name=proposal,proto3,oneof"`
+}
+
 func (*Resource_Organization) isResource_Kind() {}
 
 func (*Resource_Vendor) isResource_Kind() {}
@@ -661,6 +699,10 @@ func (*Resource_Release) isResource_Kind() {}
 func (*Resource_ConcernState) isResource_Kind() {}
 
 func (*Resource_Statement) isResource_Kind() {}
+
+func (*Resource_Grant) isResource_Kind() {}
+
+func (*Resource_Proposal) isResource_Kind() {}
 
 // What a policy file holds, as YAML or JSON.
 type ResourceList struct {
@@ -1158,7 +1200,7 @@ var File_teishi_v1_log_proto protoreflect.FileDescriptor
 
 const file_teishi_v1_log_proto_rawDesc = "" +
 	"\n" +
-	"\x13teishi/v1/log.proto\x12\tteishi.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ateishi/v1/instrument.proto\x1a\x18teishi/v1/resource.proto\"\xee\x02\n" +
+	"\x13teishi/v1/log.proto\x12\tteishi.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15teishi/v1/grant.proto\x1a\x1ateishi/v1/instrument.proto\x1a\x18teishi/v1/resource.proto\"\xee\x02\n" +
 	"\x05Entry\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x03R\x05epoch\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x12.\n" +
@@ -1183,7 +1225,7 @@ const file_teishi_v1_log_proto_rawDesc = "" +
 	"\vResourceKey\x12+\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x17.teishi.v1.ResourceKindR\x04kind\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x1c\n" +
-	"\tdirective\x18\x03 \x01(\tR\tdirective\"\xeb\x03\n" +
+	"\tdirective\x18\x03 \x01(\tR\tdirective\"\xc8\x04\n" +
 	"\bResource\x12=\n" +
 	"\forganization\x18\x01 \x01(\v2\x17.teishi.v1.OrganizationH\x00R\forganization\x12+\n" +
 	"\x06vendor\x18\x02 \x01(\v2\x11.teishi.v1.VendorH\x00R\x06vendor\x12\"\n" +
@@ -1193,7 +1235,10 @@ const file_teishi_v1_log_proto_rawDesc = "" +
 	"\tdirective\x18\x06 \x01(\v2\x14.teishi.v1.DirectiveH\x00R\tdirective\x12.\n" +
 	"\arelease\x18\a \x01(\v2\x12.teishi.v1.ReleaseH\x00R\arelease\x12>\n" +
 	"\rconcern_state\x18\b \x01(\v2\x17.teishi.v1.ConcernStateH\x00R\fconcernState\x124\n" +
-	"\tstatement\x18\t \x01(\v2\x14.teishi.v1.StatementH\x00R\tstatementB\r\n" +
+	"\tstatement\x18\t \x01(\v2\x14.teishi.v1.StatementH\x00R\tstatement\x12(\n" +
+	"\x05grant\x18\n" +
+	" \x01(\v2\x10.teishi.v1.GrantH\x00R\x05grant\x121\n" +
+	"\bproposal\x18\v \x01(\v2\x13.teishi.v1.ProposalH\x00R\bproposalB\r\n" +
 	"\x04kind\x12\x05\xbaH\x02\b\x01\"A\n" +
 	"\fResourceList\x121\n" +
 	"\tresources\x18\x01 \x03(\v2\x13.teishi.v1.ResourceR\tresources\"P\n" +
@@ -1232,7 +1277,7 @@ const file_teishi_v1_log_proto_rawDesc = "" +
 	"\n" +
 	"state_hash\x18\a \x01(\fR\tstateHash\x12\x1b\n" +
 	"\tbody_size\x18\b \x01(\x03R\bbodySize\x12\x1c\n" +
-	"\tsignature\x18\t \x01(\fR\tsignature*\xac\x02\n" +
+	"\tsignature\x18\t \x01(\fR\tsignature*\xe1\x02\n" +
 	"\fResourceKind\x12\x1d\n" +
 	"\x19RESOURCE_KIND_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aRESOURCE_KIND_ORGANIZATION\x10\x01\x12\x18\n" +
@@ -1243,7 +1288,10 @@ const file_teishi_v1_log_proto_rawDesc = "" +
 	"\x17RESOURCE_KIND_DIRECTIVE\x10\x06\x12\x19\n" +
 	"\x15RESOURCE_KIND_RELEASE\x10\a\x12\x1f\n" +
 	"\x1bRESOURCE_KIND_CONCERN_STATE\x10\b\x12\x1b\n" +
-	"\x17RESOURCE_KIND_STATEMENT\x10\tB\x93\x01\n" +
+	"\x17RESOURCE_KIND_STATEMENT\x10\t\x12\x17\n" +
+	"\x13RESOURCE_KIND_GRANT\x10\n" +
+	"\x12\x1a\n" +
+	"\x16RESOURCE_KIND_PROPOSAL\x10\vB\x93\x01\n" +
 	"\rcom.teishi.v1B\bLogProtoP\x01Z3github.com/teishi-dev/teishi/api/teishi/v1;teishiv1\xa2\x02\x03TXX\xaa\x02\tTeishi.V1\xca\x02\tTeishi\\V1\xe2\x02\x15Teishi\\V1\\GPBMetadata\xea\x02\n" +
 	"Teishi::V1b\x06proto3"
 
@@ -1284,6 +1332,8 @@ var file_teishi_v1_log_proto_goTypes = []any{
 	(*Release)(nil),               // 19: teishi.v1.Release
 	(*ConcernState)(nil),          // 20: teishi.v1.ConcernState
 	(*Statement)(nil),             // 21: teishi.v1.Statement
+	(*Grant)(nil),                 // 22: teishi.v1.Grant
+	(*Proposal)(nil),              // 23: teishi.v1.Proposal
 }
 var file_teishi_v1_log_proto_depIdxs = []int32{
 	12, // 0: teishi.v1.Entry.time:type_name -> google.protobuf.Timestamp
@@ -1300,17 +1350,19 @@ var file_teishi_v1_log_proto_depIdxs = []int32{
 	19, // 11: teishi.v1.Resource.release:type_name -> teishi.v1.Release
 	20, // 12: teishi.v1.Resource.concern_state:type_name -> teishi.v1.ConcernState
 	21, // 13: teishi.v1.Resource.statement:type_name -> teishi.v1.Statement
-	5,  // 14: teishi.v1.ResourceList.resources:type_name -> teishi.v1.Resource
-	12, // 15: teishi.v1.Checkpoint.last_entry_time:type_name -> google.protobuf.Timestamp
-	9,  // 16: teishi.v1.Checkpoint.resources:type_name -> teishi.v1.StoredResource
-	5,  // 17: teishi.v1.StoredResource.resource:type_name -> teishi.v1.Resource
-	12, // 18: teishi.v1.HeadProof.issued_time:type_name -> google.protobuf.Timestamp
-	12, // 19: teishi.v1.CheckpointHeader.last_entry_time:type_name -> google.protobuf.Timestamp
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	22, // 14: teishi.v1.Resource.grant:type_name -> teishi.v1.Grant
+	23, // 15: teishi.v1.Resource.proposal:type_name -> teishi.v1.Proposal
+	5,  // 16: teishi.v1.ResourceList.resources:type_name -> teishi.v1.Resource
+	12, // 17: teishi.v1.Checkpoint.last_entry_time:type_name -> google.protobuf.Timestamp
+	9,  // 18: teishi.v1.Checkpoint.resources:type_name -> teishi.v1.StoredResource
+	5,  // 19: teishi.v1.StoredResource.resource:type_name -> teishi.v1.Resource
+	12, // 20: teishi.v1.HeadProof.issued_time:type_name -> google.protobuf.Timestamp
+	12, // 21: teishi.v1.CheckpointHeader.last_entry_time:type_name -> google.protobuf.Timestamp
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_teishi_v1_log_proto_init() }
@@ -1318,6 +1370,7 @@ func file_teishi_v1_log_proto_init() {
 	if File_teishi_v1_log_proto != nil {
 		return
 	}
+	file_teishi_v1_grant_proto_init()
 	file_teishi_v1_instrument_proto_init()
 	file_teishi_v1_resource_proto_init()
 	file_teishi_v1_log_proto_msgTypes[2].OneofWrappers = []any{
@@ -1334,6 +1387,8 @@ func file_teishi_v1_log_proto_init() {
 		(*Resource_Release)(nil),
 		(*Resource_ConcernState)(nil),
 		(*Resource_Statement)(nil),
+		(*Resource_Grant)(nil),
+		(*Resource_Proposal)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

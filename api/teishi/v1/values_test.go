@@ -16,6 +16,7 @@ type badValue struct {
 const (
 	slugFields = `
 		AdoptDirectiveRequest.directive AdoptDirectiveRequest.id AdoptDirectiveRequest.authority AdoptedFrom.directive
+		ApproveChangeRequest.id RevokeRequest.id
 		Alternative.id App.id Attribute.id Concern.id ConcernState.directive ConcernState.concern Condition.attribute
 		DeleteAppRequest.id DeleteAttributeRequest.id DeleteOrganizationRequest.id DeleteVendorRequest.id Directive.id
 		Directive.authority GetAppRequest.id GetAttributeRequest.id GetDirectiveRequest.id GetOrganizationRequest.id
@@ -25,6 +26,7 @@ const (
 		ResolveConcernRequest.concern RevokeReleaseRequest.directive RevokeReleaseRequest.release Statement.directive
 		Statement.id TailRequest.domain Vendor.id VendorPeriod.vendor WithdrawDirectiveRequest.directive`
 	optionalSlugFields = `
+		Grant.id Proposal.id ProposeChangeRequest.id
 		GrantExemptionRequest.release GrantExemptionRequest.instrument LiftDirectiveRequest.release
 		LiftDirectiveRequest.instrument ListDirectivesRequest.authority ListOrganizationsRequest.under Organization.kind
 		Organization.parent Release.directive Release.instrument Release.ground Target.app Target.vendor Target.tag`
@@ -51,9 +53,9 @@ const (
 		RevokeReleaseRequest.end_time Selector.effective_time Selector.expire_time Statement.time VendorPeriod.start_time
 		VendorPeriod.end_time Withdrawal.time`
 	openEnumFields   = `App.on_stale Directive.device_action Directive.lift_mode Expectation.outcome Expectation.reason Release.kind`
-	closedEnumFields = `ConcernState.state ExemptionRules.approver Provision.force`
+	closedEnumFields = `Grant.role ConcernState.state ExemptionRules.approver Provision.force`
 	pageFields       = `
-		ListAppsRequest.page_size ListAttributesRequest.page_size ListDirectivesRequest.page_size
+		ListGrantsRequest.page_size ListProposalsRequest.page_size ListAppsRequest.page_size ListAttributesRequest.page_size ListDirectivesRequest.page_size
 		ListEntriesRequest.page_size ListOrganizationsRequest.page_size ListPurposesRequest.page_size
 		ListReleasesRequest.page_size ListVendorsRequest.page_size GetRestrictionsRequest.page_size`
 	askingFields   = `GetRestrictionsRequest.organization WatchRestrictionsRequest.organization`
@@ -61,6 +63,7 @@ const (
 	deviceFields   = `GetRestrictionsRequest.device WatchRestrictionsRequest.device`
 	askedLanguages = `GetRestrictionsRequest.languages WatchRestrictionsRequest.languages`
 	requiredFields = `
+		GrantRequest.grant ProposeChangeRequest.change
 		AmendDirectiveRequest.directive GrantExemptionRequest.selector IssueDirectiveRequest.directive Provision.selector
 		PutAppRequest.app PutAttributeRequest.attribute PutOrganizationRequest.organization PutPurposeRequest.purpose
 		PutVendorRequest.vendor RecordStatementRequest.statement Scenario.check Scenario.expect`
@@ -136,7 +139,12 @@ var badValues = []badValue{
 	{"string.max_bytes", writeRequests("reason"), "", quoted(long(1025), strings.Repeat("停", 342))},
 	{"string.pattern", writeRequests("request_id"), "", quoted("a b", "a/2", "é", `\n`, long(129))},
 	{"int64.gte", writeRequests("expect_revision"), "", []string{"-1"}},
-	{"required", "Resource.kind", "", []string{""}},
+	{"required", "Resource.kind ProposedChange.change", "", []string{""}},
+	{"string.min_len", "Grant.principal", "", quoted("")},
+	{"string.max_bytes", "Grant.principal", "", quoted(long(513), strings.Repeat("停", 171))},
+	{"string.pattern", "Grant.principal", "", quoted(`a\n`, `\x7f`)},
+	{"string.pattern", "Grant.organization", "", quoted("", "**", "JP", "a.b", long(64))},
+	{"string.pattern", "Grant.identity", "", quoted("a b", "é", `\n`, long(129))},
 	{"required", requiredFields, "", []string{absent}},
 }
 
@@ -164,6 +172,9 @@ var edgeValues = []badValue{
 	{fields: "Alternative.uri Source.uri", values: quoted("", "https://www.soumu.go.jp/menu_news/s-news/01.html?a=%E5%81%9C#1", "urn:isbn:0451450523")},
 	{fields: "Organization.aliases", values: lists("jis:131016", "corporate-number:7000012050002", "a:/", "jis:"+long(124))},
 	{fields: "App.identifiers", values: lists("ios:jp.naver.line", "windows:NAVER.LINEwin8_8ptj331gd3tyt", "domain:line.me", "macos:"+long(249))},
+	{fields: "Grant.principal", values: quoted("a", "cn:停 止", long(512))},
+	{fields: "Grant.organization", values: quoted("*", "a", long(63))},
+	{fields: "Grant.identity", values: quoted("", "!", long(128))},
 	{fields: timeFields, values: []string{"{seconds: -62135596800}", "{seconds: 253402300799 nanos: 999999000}"}},
 	{fields: "ExemptionRules.longest_duration", values: []string{"{nanos: 1000}", "{seconds: 315576000000}"}},
 	{fields: openEnumFields, values: []string{"0", "1"}},
