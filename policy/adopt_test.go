@@ -22,7 +22,7 @@ func guideline() *policy.Directive {
 	return &policy.Directive{
 		ID: "guideline", Number: "1", Title: policy.TextOf(map[string]string{"en": "Guideline"}), Authority: "state", IssuingOffice: "NISC",
 		LegalBasis: "none", Rationale: "concerns", Sources: []policy.Source{{Text: "the text"}}, Window: between("2021-04-30", "2022-04-30"),
-		Supersedes: []string{"guide"}, Concerns: []policy.Concern{{ID: "access"}}, LiftMode: policy.LiftWhenConcernsResolved, DeviceAction: policy.DeviceBlock,
+		Supersedes: []string{"guide"}, Concerns: []policy.Concern{{ID: "access"}}, LiftMode: policy.LiftWhenConcernsResolved, DeviceAction: policy.DeviceBlock, LiftApprovals: 2,
 		ExemptionRules: &policy.ExemptionRules{Grounds: []policy.Ground{{ID: "any"}}},
 		Provisions: []policy.Provision{
 			binding,

@@ -100,6 +100,7 @@ type Directive struct {
 	CarveOuts      []Release
 	LiftMode       LiftMode
 	DeviceAction   DeviceAction
+	LiftApprovals  int    // how many distinct people approve what loosens it; it never enters a decision
 	Window         Window // Start is always finite
 	Supersedes     []string
 	Concerns       []Concern

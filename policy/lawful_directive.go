@@ -31,6 +31,7 @@ func directiveForm(t *Directive) error {
 		distinct(top.in("concerns"), "id", len(t.Concerns), func(i int) string { return t.Concerns[i].ID }),
 		liftModeForm(top.in("lift_mode"), t),
 		known(top.in("device_action"), t.DeviceAction, DeviceAllow, DeviceBlock),
+		liftApprovalsForm(top.in("lift_approvals"), t.LiftApprovals),
 		exemptionRulesForm(top.in("exemption_rules"), t.ExemptionRules),
 		withdrawalForm(top.in("withdrawn"), t.Withdrawal),
 	)
@@ -69,6 +70,13 @@ func liftModeForm(at *field, t *Directive) error {
 		return at.wrong("waits for concerns, but there are none")
 	}
 	return known(at, t.LiftMode, LiftManual, LiftWhenConcernsResolved)
+}
+
+func liftApprovalsForm(at *field, n int) error {
+	if n < 0 || n > MaxLiftApprovals {
+		return at.wrong(fmt.Sprintf("%d, not 0 to %d", n, MaxLiftApprovals))
+	}
+	return nil
 }
 
 func exemptionRulesForm(at *field, r *ExemptionRules) error {

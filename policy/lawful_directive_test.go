@@ -42,6 +42,8 @@ func TestLawfulDirectives(t *testing.T) {
 		{"lifted by concerns it lacks", edited(order(), func(d *policy.Directive) { d.LiftMode = policy.LiftWhenConcernsResolved }), invalid("lift_mode")},
 		{"lift mode unknown", edit(func(d *policy.Directive) { d.LiftMode = 9 }), invalid("lift_mode")},
 		{"device action unknown", edit(func(d *policy.Directive) { d.DeviceAction = 9 }), invalid("device_action")},
+		{"fewer lift approvals than none", edit(func(d *policy.Directive) { d.LiftApprovals = -1 }), invalid("lift_approvals")},
+		{"17 lift approvals", edit(func(d *policy.Directive) { d.LiftApprovals = 17 }), invalidAs("lift_approvals", "17, not 0 to 16")},
 		{"concern no slug", edit(func(d *policy.Directive) { d.Concerns[1].ID = "" }), invalid("concerns[1].id")},
 		{"concern twice", edit(func(d *policy.Directive) { d.Concerns[1].ID = "location" }), invalidAs("concerns[1].id", "twice")},
 		{"concern too long", edit(func(d *policy.Directive) { d.Concerns[1].Text = long }), invalid("concerns[1].text")},
@@ -73,6 +75,7 @@ func TestLawfulDirectives(t *testing.T) {
 	permit(t, []permission{
 		{"as it is", puts(halt())},
 		{"the longest text", edit(func(d *policy.Directive) { d.Number = long[1:] })},
+		{"16 lift approvals", edit(func(d *policy.Directive) { d.LiftApprovals = 16 })},
 		{"concern dropped with its state", append(edit(func(d *policy.Directive) { d.Concerns = d.Concerns[1:] }), deletes(keyIn(policy.KindConcern, "halt", "location"))...)},
 		{"concern dropped that has no state", edit(func(d *policy.Directive) { d.Concerns = d.Concerns[:1] })},
 		{"provision dropped that no release names", edit(func(d *policy.Directive) { d.Provisions = d.Provisions[:1] })},

@@ -72,26 +72,27 @@ type Attribute struct {
 
 // Limits of the vocabulary.
 const (
-	MaxPurposes     = 256 // registered at one time
-	MaxAttributes   = 32  // registered at one time
-	MaxValues       = 64  // of one attribute
-	MaxKinds        = 64  // in use at one time
-	MaxDepth        = 16  // of the organization and vendor forests, the root counted
-	MaxCitations    = 32  // given with an answer; the total is counted
-	MaxIDLength     = 255 // of a dotted id
-	MaxSlugLength   = 63
-	MaxAliasLength  = 128
-	MaxIdentLength  = 255 // of an app identifier, scheme included
-	MaxLabels       = 64
-	MaxPeriods      = 64      // of one list: a vendor's parents or countries, an app's ownerships
-	MaxAliases      = 64      // of one organization
-	MaxTags         = 64      // of one app
-	MaxIdentifiers  = 256     // of one app
-	MaxProvisions   = 256     // of one directive; carve-outs are as many as an entry holds
-	MaxConcerns     = 64      // of one directive
-	MaxGrounds      = 64      // of one directive
-	MaxSupersedes   = 64      // by one directive
-	MaxLabelLength  = 256     // characters
-	MaxTextLength   = 8 << 10 // bytes
-	MaxReasonLength = 1 << 10 // bytes
+	MaxPurposes      = 256 // registered at one time
+	MaxAttributes    = 32  // registered at one time
+	MaxValues        = 64  // of one attribute
+	MaxKinds         = 64  // in use at one time
+	MaxDepth         = 16  // of the organization and vendor forests, the root counted
+	MaxCitations     = 32  // given with an answer; the total is counted
+	MaxIDLength      = 255 // of a dotted id
+	MaxSlugLength    = 63
+	MaxAliasLength   = 128
+	MaxIdentLength   = 255 // of an app identifier, scheme included
+	MaxLabels        = 64
+	MaxPeriods       = 64      // of one list: a vendor's parents or countries, an app's ownerships
+	MaxAliases       = 64      // of one organization
+	MaxTags          = 64      // of one app
+	MaxIdentifiers   = 256     // of one app
+	MaxProvisions    = 256     // of one directive; carve-outs are as many as an entry holds
+	MaxConcerns      = 64      // of one directive
+	MaxGrounds       = 64      // of one directive
+	MaxSupersedes    = 64      // by one directive
+	MaxLiftApprovals = 16      // of one directive
+	MaxLabelLength   = 256     // characters
+	MaxTextLength    = 8 << 10 // bytes
+	MaxReasonLength  = 1 << 10 // bytes
 )

@@ -28,6 +28,7 @@ func DirectiveToProto(d *policy.Directive, changed policy.Revision) *teishiv1.Di
 		AdoptedFrom:    adoptedFromTo(d.AdoptedFrom),
 		Revision:       int64(changed),
 		DeviceAction:   deviceActionTo(d.DeviceAction),
+		LiftApprovals:  int32(d.LiftApprovals),
 	}
 }
 
@@ -42,6 +43,7 @@ func DirectiveFromProto(m *teishiv1.Directive) (*policy.Directive, error) {
 		LegalBasis:    m.GetLegalBasis(),
 		Rationale:     m.GetRationale(),
 		Supersedes:    m.GetSupersedes(),
+		LiftApprovals: int(m.GetLiftApprovals()),
 	}
 	var err error
 	if d.LiftMode, err = liftModeFrom(m.GetLiftMode()); err != nil {

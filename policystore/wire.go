@@ -125,6 +125,15 @@ func (w *wire) integer() int64 {
 	return int64(w.number)
 }
 
+// count returns the value of a field of 32 bits.
+func (w *wire) count() int {
+	number := w.integer()
+	if int64(int32(number)) != number {
+		w.fail(fmt.Sprintf("field %d has more than 32 bits", w.field))
+	}
+	return int(number)
+}
+
 func (w *wire) flag() bool { return w.integer() != 0 }
 
 // texts adds to a repeated string.

@@ -54,6 +54,8 @@ func readDirective(s string) (*policy.Directive, error) {
 			w.integer() // the revision is for output only
 		case 20:
 			value(&w, &d.DeviceAction, deviceActionFrom)
+		case 21:
+			d.LiftApprovals = w.count()
 		default:
 			w.unknown()
 		}

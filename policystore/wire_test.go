@@ -125,6 +125,9 @@ func TestDecodeRefusesTheAmbiguous(t *testing.T) {
 	withdrawn := func(nanos uint64) []byte {
 		return field(1, field(1, field(6, append(id, field(17, field(1, number(2, nanos)))...))))
 	}
+	approvals := func(value uint64) []byte {
+		return field(1, field(1, field(6, append(id, number(21, value)...))))
+	}
 	for name, payload := range map[string][]byte{
 		"a field repeated":            put(append(id, id...)),
 		"two kinds of resource":       field(1, field(1, append(field(1, id), field(4, id)...))),
@@ -139,13 +142,14 @@ func TestDecodeRefusesTheAmbiguous(t *testing.T) {
 		"a state that is not known":   state(77),
 		"a span whose nanos wrap":     span(wraps + 1000),
 		"a time whose nanos wrap":     withdrawn(wraps + 1000),
+		"approvals that wrap":         approvals(wraps + 1),
 	} {
 		if got, err := policystore.DecodeChanges(payload); !errors.Is(err, policystore.ErrFormat) {
 			t.Errorf("%s is read as %v, %v", name, got, err)
 		}
 	}
 	for name, payload := range map[string][]byte{
-		"an organization": put(id), "a state": state(1), "a span": span(1000), "a time": withdrawn(1000),
+		"an organization": put(id), "a state": state(1), "a span": span(1000), "a time": withdrawn(1000), "approvals": approvals(2),
 	} {
 		if _, err := policystore.DecodeChanges(payload); err != nil {
 			t.Errorf("%s is refused: %v", name, err)

@@ -49,6 +49,7 @@ func TestBadDirective(t *testing.T) {
 		{`directive { id: "d" authority: "mic" lift_mode: LIFT_MODE_WHEN_CONCERNS_RESOLVED } reason: "x"`, invalid("directive.lift_mode")},
 		{`directive { id: "d" authority: "mic" lift_mode: 99 } reason: "x"`, unknownField("directive.lift_mode")},
 		{`directive { id: "d" authority: "mic" device_action: 99 } reason: "x"`, unknownField("directive.device_action")},
+		{`directive { id: "d" authority: "mic" lift_approvals: 17 } reason: "x"`, invalid("directive.lift_approvals")},
 		{`directive { id: "d" authority: "mic" } `, invalid("reason")},
 		{`directive { id: "d" authority: "mic" } reason: "x" request_id: "a/2"`, invalid("request_id")},
 		{`directive { id: "d" authority: "mic" } reason: "x" expect_revision: -1`, invalid("expect_revision")},

@@ -25,7 +25,7 @@ var goodMessages = map[string]string{
 	"Target":               `app: "line" vendor: "naver" tag: "sns" country: "KR"`,
 	"PurposeSelector":      `in: "service" out: "service.payment"`,
 	"Condition":            `attribute: "act" values: "use" values: "install"`,
-	"Directive":            goodDirective + ` title { key: "en" value: "LINE" } carve_outs { id: "disasters" } lift_mode: LIFT_MODE_MANUAL device_action: DEVICE_ACTION_BLOCK supersedes: "old"`,
+	"Directive":            goodDirective + ` title { key: "en" value: "LINE" } carve_outs { id: "disasters" } lift_mode: LIFT_MODE_MANUAL device_action: DEVICE_ACTION_BLOCK lift_approvals: 2 supersedes: "old"`,
 	"Source":               `uri: "https://www.soumu.go.jp/" text: "Notice"`,
 	"Provision":            goodProvision + ` message { key: "en" value: "Do not use LINE." } alternatives { id: "web" uri: "https://www.e-gov.go.jp/" }`,
 	"Alternative":          `id: "web" text: "The form on the web" uri: "https://www.e-gov.go.jp/"`,

@@ -807,7 +807,10 @@ type Directive struct {
 	Revision int64 `protobuf:"varint,19,opt,name=revision,proto3" json:"revision,omitempty"`
 	// What a device that knows no purpose does with an app that this directive restricts, but does not deny for every purpose:
 	// see RestrictionService. It never enters a decision. DEVICE_ACTION_ALLOW is stored and told as unset.
-	DeviceAction  DeviceAction `protobuf:"varint,20,opt,name=device_action,json=deviceAction,proto3,enum=teishi.v1.DeviceAction" json:"device_action,omitempty"`
+	DeviceAction DeviceAction `protobuf:"varint,20,opt,name=device_action,json=deviceAction,proto3,enum=teishi.v1.DeviceAction" json:"device_action,omitempty"`
+	// How many distinct people must approve before anything is written by which an answer under this directive could become
+	// milder: at most 16. Unset: none but whoever writes. It never enters a decision.
+	LiftApprovals int32 `protobuf:"varint,21,opt,name=lift_approvals,json=liftApprovals,proto3" json:"lift_approvals,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -980,6 +983,13 @@ func (x *Directive) GetDeviceAction() DeviceAction {
 		return x.DeviceAction
 	}
 	return DeviceAction_DEVICE_ACTION_UNSPECIFIED
+}
+
+func (x *Directive) GetLiftApprovals() int32 {
+	if x != nil {
+		return x.LiftApprovals
+	}
+	return 0
 }
 
 // Where something is written: an address, a text, or both.
@@ -1949,7 +1959,7 @@ const file_teishi_v1_instrument_proto_rawDesc = "" +
 	"\x03out\x18\x02 \x03(\tB\\\xbaHY\x92\x01V\x18\x01\"RrP\x18\xff\x012K^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$R\x03out\"\xd0\x01\n" +
 	"\tCondition\x12I\n" +
 	"\tattribute\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\tattribute\x12x\n" +
-	"\x06values\x18\x02 \x03(\tB`\xbaH]\x92\x01Z\b\x01\x10@\x18\x01\"RrP\x18\xff\x012K^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$R\x06values\"\xb3\n" +
+	"\x06values\x18\x02 \x03(\tB`\xbaH]\x92\x01Z\b\x01\x10@\x18\x01\"RrP\x18\xff\x012K^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$R\x06values\"\xe5\n" +
 	"\n" +
 	"\tDirective\x12;\n" +
 	"\x02id\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x02id\x12 \n" +
@@ -1979,7 +1989,8 @@ const file_teishi_v1_instrument_proto_rawDesc = "" +
 	"\twithdrawn\x18\x11 \x01(\v2\x15.teishi.v1.WithdrawalR\twithdrawn\x129\n" +
 	"\fadopted_from\x18\x12 \x01(\v2\x16.teishi.v1.AdoptedFromR\vadoptedFrom\x12\x1a\n" +
 	"\brevision\x18\x13 \x01(\x03R\brevision\x12F\n" +
-	"\rdevice_action\x18\x14 \x01(\x0e2\x17.teishi.v1.DeviceActionB\b\xbaH\x05\x82\x01\x02\x10\x01R\fdeviceAction\x1a8\n" +
+	"\rdevice_action\x18\x14 \x01(\x0e2\x17.teishi.v1.DeviceActionB\b\xbaH\x05\x82\x01\x02\x10\x01R\fdeviceAction\x120\n" +
+	"\x0elift_approvals\x18\x15 \x01(\x05B\t\xbaH\x06\x1a\x04\x18\x10(\x00R\rliftApprovals\x1a8\n" +
 	"\n" +
 	"TitleEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +

@@ -141,13 +141,14 @@ func fieldRules(inside string, rules *validate.FieldRules) []string {
 
 func typeRules(inside string, rules protoreflect.Message) []string {
 	var names []string
+	span := inside == "timestamp." || inside == "duration." || inside == "int32." && rules.Has(rules.Descriptor().Fields().ByName("lte"))
 	rules.Range(func(fd protoreflect.FieldDescriptor, value protoreflect.Value) bool {
 		nested, isNested := value.Interface().(protoreflect.Message)
 		switch {
 		case isNested && nested.Descriptor().Name() == "FieldRules":
 			names = append(names, fieldRules(inside+string(fd.Name())+".", nested.Interface().(*validate.FieldRules))...)
-		case (inside == "timestamp." || inside == "duration.") && fd.Name() == "lte": // reported together with gte
-		case (inside == "timestamp." || inside == "duration.") && fd.Name() == "gte":
+		case span && fd.Name() == "lte": // reported together with gte
+		case span && fd.Name() == "gte":
 			names = append(names, inside+"gte_lte")
 		default:
 			names = append(names, inside+string(fd.Name()))
