@@ -92,6 +92,9 @@ func (b *builder) fold() error {
 			return err
 		}
 	}
+	if len(b.puts[KindGrant])+len(b.deletes[KindGrant])+len(b.puts[KindOrganization])+len(b.deletes[KindOrganization]) > 0 {
+		b.access = b.revision
+	}
 	b.made = b.edit.made
 	return nil
 }

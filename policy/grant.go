@@ -40,44 +40,8 @@ type Grant struct {
 	Identity     string // of the person, where one person has several credentials; may be empty
 }
 
-// Proposal is a change that waits for the approval of others.
-type Proposal struct {
-	ID         string
-	Proposer   string
-	Identities []string // that the proposer's grants gave it
-	Change     []byte   // as whoever proposes and applies it understands it
-	Base       []BaseRevision
-	Needs      []ApprovalNeed
-	Window     Window   // from when it was proposed until it lapses
-	Proposed   Revision // at which it was
-	Approvals  []Approval
-	Applied    Revision // at which it was applied; 0: it was not
-}
-
-// BaseRevision is the revision at which a resource last changed, called as Key.String says.
-type BaseRevision struct {
-	Resource string
-	Revision Revision
-}
-
-// ApprovalNeed is how many people beside the proposer a directive asks for.
-type ApprovalNeed struct {
-	Directive string
-	Approvals int
-}
-
-// Approval is that somebody approved a proposal.
-type Approval struct {
-	Principal  string
-	Identities []string // that its grants gave it
-	Time       Instant
-}
-
 // Grant returns the grant of that id, or nil.
 func (s *Snapshot) Grant(id string) *Grant { return s.grants.find(s.seed, id).resource }
-
-// Proposal returns the proposal of that id, or nil.
-func (s *Snapshot) Proposal(id string) *Proposal { return s.proposals.find(s.seed, id).resource }
 
 func (b *builder) foldGrants() error {
 	for _, k := range b.deletes[KindGrant] {
@@ -107,14 +71,6 @@ func (b *builder) foldGranted(principal string, change func(*list) *list) {
 		return
 	}
 	b.granted.put(b.edit, hash, principal, rows)
-}
-
-func (b *builder) foldProposals() error {
-	for _, p := range b.puts[KindProposal] {
-		r := p.resource.(*Proposal)
-		b.proposals.put(b, b.proposals.reserve(b, r.ID), r, p.changed)
-	}
-	return nil
 }
 
 const (
@@ -149,16 +105,6 @@ func identityForm(at *field, s string) error {
 		return at.wrong("not at most 128 printable ASCII characters without space")
 	}
 	return nil
-}
-
-func proposalForm(p *Proposal) error {
-	var top *field
-	return firstOf(
-		slug(top.in("id"), p.ID),
-		principalForm(top.in("proposer"), p.Proposer),
-		instant(top.in("propose_time"), p.Window.Start),
-		window(top, "propose_time", "expire_time", p.Window),
-	)
 }
 
 // grantNew refuses to change a grant: who approves needs one that is older than the proposal.
@@ -198,3 +144,20 @@ func (d *draft) administratorLeft(id string) error {
 
 // administers reports whether the grant is of all power over everything.
 func (g *Grant) administers() bool { return g.Role == Administrator && g.Organization == Everywhere }
+
+// GiveGrant gives a grant.
+func (s *Snapshot) GiveGrant(g *Grant) ([]Change, error) {
+	if s.Grant(g.ID) != nil {
+		return nil, &ExistsError{g.Key()}
+	}
+	return []Change{{Put: g}}, nil
+}
+
+// TakeGrant takes a grant back.
+func (s *Snapshot) TakeGrant(id string) ([]Change, error) {
+	key := Key{Kind: KindGrant, ID: id}
+	if s.Grant(id) == nil {
+		return nil, &NotFoundError{key}
+	}
+	return []Change{{Delete: key}}, nil
+}

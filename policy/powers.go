@@ -330,8 +330,10 @@ func (p Powers) Concerns(k Key, put Resource) bool {
 	case KindGrant:
 		return p.concernsGrant(k.ID, put)
 	case KindProposal:
-		proposal := p.s.Proposal(k.ID)
-		return proposal != nil && p.SeesProposal(proposal)
+		if was := p.s.Proposal(k.ID); was != nil {
+			return p.SeesProposal(was)
+		}
+		return put != nil // what it proposes has been judged
 	}
 	return p.May(Registrar, Everywhere)
 }

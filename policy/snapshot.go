@@ -12,7 +12,8 @@ import (
 // It never changes and may be used by any number of goroutines.
 type Snapshot struct {
 	revision Revision
-	made     int // bytes that are not shared with the snapshot it was made of
+	access   Revision // at which who may do what over what may last have changed
+	made     int      // bytes that are not shared with the snapshot it was made of
 	seed     maphash.Seed
 
 	// What was put, as it was put.
@@ -64,6 +65,9 @@ func New() *Snapshot {
 
 // Revision returns the revision of the last entry folded in, 0 before the first.
 func (s *Snapshot) Revision() Revision { return s.revision }
+
+// Access returns the revision at which who may do what, over which organizations, may last have changed.
+func (s *Snapshot) Access() Revision { return s.access }
 
 // Lookup returns the resource and the revision at which it last changed.
 func (s *Snapshot) Lookup(k Key) (Resource, Revision, bool) {

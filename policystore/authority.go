@@ -83,6 +83,8 @@ type Write struct {
 	// Prepare returns the changes of the entry to be written at the revision and instant, judged against v, which is the
 	// state at exactly the place it will follow. Its errors are returned as they are. It may be called up to 8 times.
 	Prepare func(v View, at policy.Instant, rev policy.Revision) ([]policy.Change, error)
+	// Judge judges the changes once they are known to be lawful, against the same state, as Prepare does before. Nil permits them.
+	Judge func(v View, changes []policy.Change) error
 }
 
 const (
@@ -219,8 +221,10 @@ func compose(domain string, signer *Signer, v View, w Write) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	_, err = v.Propose(revision, changes)
-	return e, err
+	if _, err := v.Propose(revision, changes); err != nil || w.Judge == nil {
+		return e, err
+	}
+	return e, w.Judge(v, changes)
 }
 
 // append commits the entry, or finds out whether it is committed.

@@ -56,6 +56,7 @@ func ProposalToProto(p *policy.Proposal, changed policy.Revision) *teishiv1.Prop
 		Id:                 p.ID,
 		Proposer:           p.Proposer,
 		ProposerIdentities: p.Identities,
+		ProposerGroups:     p.Groups,
 		Change:             p.Change,
 		Base:               messages(p.Base, baseTo),
 		Needs:              messages(p.Needs, needTo),
@@ -74,6 +75,7 @@ func ProposalFromProto(m *teishiv1.Proposal) (*policy.Proposal, error) {
 		ID:         m.GetId(),
 		Proposer:   m.GetProposer(),
 		Identities: m.GetProposerIdentities(),
+		Groups:     m.GetProposerGroups(),
 		Change:     m.GetChange(),
 		Proposed:   policy.Revision(m.GetProposedRevision()),
 		Applied:    policy.Revision(m.GetAppliedRevision()),
@@ -95,11 +97,24 @@ func ProposalFromProto(m *teishiv1.Proposal) (*policy.Proposal, error) {
 }
 
 func baseTo(b *policy.BaseRevision) *teishiv1.BaseRevision {
-	return &teishiv1.BaseRevision{Resource: b.Resource, ChangedRevision: int64(b.Revision)}
+	return &teishiv1.BaseRevision{Resource: b.Key.String(), ChangedRevision: int64(b.Changed)}
 }
 
 func baseFrom(m *teishiv1.BaseRevision) (policy.BaseRevision, error) {
-	return policy.BaseRevision{Resource: m.GetResource(), Revision: policy.Revision(m.GetChangedRevision())}, known(m)
+	key, err := keyFrom(m.GetResource())
+	if err != nil {
+		return policy.BaseRevision{}, err
+	}
+	return policy.BaseRevision{Key: key, Changed: policy.Revision(m.GetChangedRevision())}, known(m)
+}
+
+// keyFrom reads the name of a resource.
+func keyFrom(s string) (policy.Key, error) {
+	key, ok := policy.ParseKey(s)
+	if !ok {
+		return key, &FormatError{Where: "resource", Problem: "must be a kind and a name"}
+	}
+	return key, nil
 }
 
 func needTo(n *policy.ApprovalNeed) *teishiv1.ApprovalNeed {
@@ -111,11 +126,11 @@ func needFrom(m *teishiv1.ApprovalNeed) (policy.ApprovalNeed, error) {
 }
 
 func approvalTo(a *policy.Approval) *teishiv1.Approval {
-	return &teishiv1.Approval{Principal: a.Principal, Identities: a.Identities, Time: InstantToProto(a.Time)}
+	return &teishiv1.Approval{Principal: a.Principal, Identities: a.Identities, Groups: a.Groups, Time: InstantToProto(a.Time)}
 }
 
 func approvalFrom(m *teishiv1.Approval) (policy.Approval, error) {
-	a := policy.Approval{Principal: m.GetPrincipal(), Identities: m.GetIdentities()}
+	a := policy.Approval{Principal: m.GetPrincipal(), Identities: m.GetIdentities(), Groups: m.GetGroups()}
 	var err error
 	if a.Time, err = InstantFromProto(m.GetTime(), policy.Beginning); err != nil {
 		return a, within("time", err)

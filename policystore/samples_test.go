@@ -34,9 +34,9 @@ func samples() []policy.Resource {
 		&policy.ConcernState{Directive: "halt", Concern: "access", Resolved: true, Evidence: "report", ResolvedBy: "local", Time: 5},
 		&policy.Grant{ID: "alice", Principal: "user:https://issuer.example#alice", Role: policy.Exempter, Organization: "jp-mic", Identity: "employee-1"},
 		&policy.Proposal{
-			ID: "lift", Proposer: "cn:bob", Identities: []string{"employee-2"}, Change: []byte{1, 2, 3}, Base: []policy.BaseRevision{{Resource: "directive halt", Revision: 7}},
+			ID: "lift", Proposer: "cn:bob", Groups: []string{"group:https://issuer.example#a"}, Identities: []string{"employee-2"}, Change: []byte{1, 2, 3}, Base: []policy.BaseRevision{{Key: policy.Key{Kind: policy.KindRelease, Directive: "halt", ID: "hole"}, Changed: 7}},
 			Needs: []policy.ApprovalNeed{{Directive: "halt", Approvals: 2}}, Window: window, Proposed: 9,
-			Approvals: []policy.Approval{{Principal: "cn:carol", Identities: []string{"employee-3"}, Time: 8}}, Applied: 11,
+			Approvals: []policy.Approval{{Principal: "cn:carol", Groups: []string{"group:https://issuer.example#b"}, Identities: []string{"employee-3"}, Time: 8}}, Applied: 11,
 		},
 		&policy.Statement{Directive: "halt", ID: "reply", Author: "naver", Text: "we moved it", Sources: []policy.Source{{URI: "https://example.org/", Text: "reply"}}, Time: -5},
 	}

@@ -59,6 +59,8 @@ func readProposal(s string) (*policy.Proposal, error) {
 			p.Applied = policy.Revision(w.integer())
 		case 12:
 			w.integer() // the revision is for output only
+		case 13:
+			w.texts(&p.Groups)
 		default:
 			w.unknown()
 		}
@@ -71,12 +73,17 @@ func readBase(s string) (b policy.BaseRevision, _ error) {
 	for w.next() {
 		switch w.field {
 		case 1:
-			b.Resource = w.text()
+			var err error
+			b.Key, err = keyFrom(w.text())
+			w.absorb(err)
 		case 2:
-			b.Revision = policy.Revision(w.integer())
+			b.Changed = policy.Revision(w.integer())
 		default:
 			w.unknown()
 		}
+	}
+	if b.Key == (policy.Key{}) && w.err == nil {
+		_, w.err = keyFrom("")
 	}
 	return b, w.err
 }
@@ -107,6 +114,8 @@ func readApproval(s string) (policy.Approval, error) {
 			w.texts(&a.Identities)
 		case 3:
 			w.instant("time", &a.Time)
+		case 4:
+			w.texts(&a.Groups)
 		default:
 			w.unknown()
 		}

@@ -53,7 +53,7 @@ func (a *answer) fill(v *policystore.View, q policy.Query, t *terms) {
 	a.fresh(&v.Freshness)
 	if t.explain {
 		again := resolved // an explainer keeps it; without one it need not be on the heap
-		r.Explanation = explanation(v.Explain(&again))
+		r.Explanation = explanation(v, v.Explain(&again), t.sees)
 	}
 }
 

@@ -46,14 +46,19 @@ func (d *decisionServer) BatchCheck(ctx context.Context, req *teishiv1.BatchChec
 	if err != nil {
 		return nil, err
 	}
+	a, err := d.asking(ctx, &t)
+	if err != nil {
+		return nil, err
+	}
+	t.tells(&a)
 	v, err := d.view(ctx, &t)
 	if err != nil {
 		return nil, err
 	}
-	return answerAll(ctx, &v, req.Queries, &t)
+	return answerAll(ctx, &v, req.Queries, &t, &a)
 }
 
-func answerAll(ctx context.Context, v *policystore.View, queries []*teishiv1.Query, t *terms) (*teishiv1.BatchCheckResponse, error) {
+func answerAll(ctx context.Context, v *policystore.View, queries []*teishiv1.Query, t *terms, a *asking) (*teishiv1.BatchCheckResponse, error) {
 	memory := make([]result, len(queries))
 	resp := &teishiv1.BatchCheckResponse{Results: make([]*teishiv1.BatchCheckResult, len(queries))}
 	room := maxAnswers
@@ -63,7 +68,7 @@ func answerAll(ctx context.Context, v *policystore.View, queries []*teishiv1.Que
 		}
 		r := &memory[i]
 		resp.Results[i] = &r.message
-		if err := r.fill(v, query, t, &room); err != nil {
+		if err := r.fill(v, query, t, a, &room); err != nil {
 			placed := &placed{err, beneath(fmt.Sprintf("queries[%d]", i))}
 			r.message.Result = &teishiv1.BatchCheckResult_Error{Error: statusOf(placed).Proto()}
 		}
@@ -72,9 +77,12 @@ func answerAll(ctx context.Context, v *policystore.View, queries []*teishiv1.Que
 }
 
 // fill answers one question, if there is room left for its answer.
-func (r *result) fill(v *policystore.View, query *teishiv1.Query, t *terms, room *int) error {
+func (r *result) fill(v *policystore.View, query *teishiv1.Query, t *terms, a *asking, room *int) error {
 	q, err := queryOf(query.Organization, query.App, query.Purpose, query.Attributes)
 	if err != nil {
+		return err
+	}
+	if err := a.about(query.Organization); err != nil {
 		return err
 	}
 	if *room <= 0 {

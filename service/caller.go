@@ -3,6 +3,10 @@ package service
 import (
 	"context"
 	"errors"
+	"time"
+
+	"github.com/teishi-dev/teishi/policy"
+	"github.com/teishi-dev/teishi/policystore"
 )
 
 // Caller is who calls, as its credentials say.
@@ -14,6 +18,8 @@ type Caller struct {
 	Groups []string
 	// Means says how that is known.
 	Means Means
+	// Expires is when that is known no longer, and streams end; zero: never.
+	Expires time.Time
 }
 
 // Means is how a caller was authenticated.
@@ -41,36 +47,97 @@ type UnauthenticatedError struct{ Problem string }
 
 func (e *UnauthenticatedError) Error() string { return e.Problem }
 
+// nobody has no powers: who is not known where somebody must be.
+var nobody Caller
+
 // errNotGranted says that a caller may not do what it asks for, and nothing of what it asked about.
 var errNotGranted = errors.New("no grant of the caller permits this, or there is no such thing")
 
 type callerKey struct{}
 
-// callerOf returns who makes the call of the context.
-func callerOf(ctx context.Context) *Caller {
+// withCaller returns the context of a call by the caller.
+func withCaller(ctx context.Context, c *Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// caller returns who makes the call of the context.
+func (s *Server) caller(ctx context.Context) *Caller {
 	if c, ok := ctx.Value(callerKey{}).(*Caller); ok {
 		return c
 	}
-	return &local
+	if s.identify == nil {
+		return &local
+	}
+	return &nobody
 }
 
-// identified finds out who calls. Nothing else is done for who is not known, but what is for everybody.
-func (s *Server) identified(rest step) step {
-	if s.identify == nil {
-		return func(ctx context.Context, c *call) error {
-			c.caller = &local
-			return rest(ctx, c)
-		}
+// powers returns what the caller may do by the grants of the snapshot.
+func (s *Server) powers(granted *policy.Snapshot, caller *Caller) policy.Powers {
+	if caller == &local {
+		return granted.AllPowers()
 	}
+	return granted.Powers(caller.Principal, caller.Groups)
+}
+
+// identified finds out who calls. Nothing is done for who is not known, but what is for anybody.
+func (s *Server) identified(rest step) step {
 	return func(ctx context.Context, c *call) error {
-		if c.manner.anybody {
+		if c.caller = s.caller(ctx); c.caller != &nobody || c.manner.may.anybody {
 			return rest(ctx, c)
 		}
 		caller, err := s.identify(ctx)
 		if err != nil {
+			c.caller = nil
 			return err
 		}
 		c.caller = &caller
-		return rest(context.WithValue(ctx, callerKey{}, c.caller), c)
+		return rest(withCaller(ctx, c.caller), c)
 	}
+}
+
+// permitted refuses whoever may not call the method, whatever about.
+func (s *Server) permitted(rest step) step {
+	return func(ctx context.Context, c *call) error {
+		if c.caller == &local {
+			return rest(ctx, c)
+		}
+		if err := s.permits(ctx, c); err != nil {
+			return err
+		}
+		return rest(ctx, c)
+	}
+}
+
+func (s *Server) permits(ctx context.Context, c *call) error {
+	may := &c.manner.may
+	if may.anybody || may.known {
+		return nil
+	}
+	v, err := s.replica.View(ctx, policystore.Demand{})
+	if err != nil {
+		return err
+	}
+	c.access = v.Access()
+	powers := s.powers(v.Snapshot, c.caller)
+	switch {
+	case may.granted && powers.Any():
+		return nil
+	case may.everywhere && powers.May(may.roles[0], policy.Everywhere):
+		return nil
+	case !may.granted && !may.everywhere && powers.Has(may.roles...):
+		return nil
+	}
+	return errNotGranted
+}
+
+// still refuses to go on with a stream of whoever may no longer call the method.
+func (s *Server) still(ctx context.Context, c *call) error {
+	if c.caller == &local || c.access == 0 {
+		return nil
+	}
+	v, err := s.replica.View(ctx, policystore.Demand{})
+	if err != nil || v.Access() == c.access {
+		return err
+	}
+	return s.permits(ctx, c)
 }

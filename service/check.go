@@ -25,7 +25,7 @@ func (d *decisionServer) Check(ctx context.Context, req *teishiv1.CheckRequest) 
 	if err != nil {
 		return nil, err
 	}
-	v, err := d.view(ctx, &t)
+	v, err := d.asked(ctx, &t, q.Organization)
 	if err != nil {
 		return nil, err
 	}

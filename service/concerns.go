@@ -10,8 +10,20 @@ import (
 
 // ResolveConcern records that a concern no longer stands.
 func (d *directiveServer) ResolveConcern(ctx context.Context, req *teishiv1.ResolveConcernRequest) (*teishiv1.ResolveConcernResponse, error) {
+	done, err := d.write(ctx, resolving(req))
+	if err != nil {
+		return nil, err
+	}
+	concern, release := concernWritten(&done)
+	return &teishiv1.ResolveConcernResponse{
+		Concern: concern, Release: release,
+		Revision: done.revision, Epoch: done.epoch, RequestId: done.requestID,
+	}, nil
+}
+
+func resolving(req *teishiv1.ResolveConcernRequest) write {
 	key := policy.Key{Kind: policy.KindConcern, Directive: req.Directive, ID: req.Concern}
-	done, err := d.write(ctx, write{
+	return write{
 		method:  teishiv1.DirectiveService_ResolveConcern_FullMethodName,
 		request: req,
 		subject: about(key),
@@ -21,15 +33,7 @@ func (d *directiveServer) ResolveConcern(ctx context.Context, req *teishiv1.Reso
 			return d.ResolveConcern(c, d.revision)
 		},
 		place: asIs,
-	})
-	if err != nil {
-		return nil, err
 	}
-	concern, release := concernWritten(&done, key)
-	return &teishiv1.ResolveConcernResponse{
-		Concern: concern, Release: release,
-		Revision: done.revision, Epoch: done.epoch, RequestId: done.requestID,
-	}, nil
 }
 
 // ReopenConcern records that a resolved concern stands again.
@@ -45,7 +49,7 @@ func (d *directiveServer) ReopenConcern(ctx context.Context, req *teishiv1.Reope
 	if err != nil {
 		return nil, err
 	}
-	concern, release := concernWritten(&done, key)
+	concern, release := concernWritten(&done)
 	return &teishiv1.ReopenConcernResponse{
 		Concern: concern, Release: release,
 		Revision: done.revision, Epoch: done.epoch, RequestId: done.requestID,
@@ -58,11 +62,11 @@ func (d *draft) concernState(key policy.Key, at policy.Instant) *policy.ConcernS
 }
 
 // concernWritten returns the state that was written, and the lift that was added or ended with it, nil if none was.
-func concernWritten(w *written, key policy.Key) (concern *teishiv1.ConcernState, lift *teishiv1.Release) {
+func concernWritten(w *written) (concern *teishiv1.ConcernState, lift *teishiv1.Release) {
 	if r := putAny[*policy.Release](w); r != nil {
 		lift = policystore.ReleaseToProto(r, w.changed)
 	}
-	return policystore.ConcernStateToProto(put[*policy.ConcernState](w, key), w.changed), lift
+	return policystore.ConcernStateToProto(putAny[*policy.ConcernState](w), w.changed), lift
 }
 
 // RecordStatement records what somebody has said about a directive.

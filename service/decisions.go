@@ -38,11 +38,18 @@ func (d *decisionServer) ListDecisions(ctx context.Context, req *teishiv1.ListDe
 	if _, err := queryOf(req.Organization, req.App, req.Purpose, req.Attributes); err != nil {
 		return nil, err
 	}
+	a, err := d.asking(ctx, &t)
+	if err == nil && req.Organization != every {
+		err = a.about(req.Organization)
+	}
+	if err != nil {
+		return nil, err
+	}
 	p, err := d.openAnswers(ctx, teishiv1.DecisionService_ListDecisions_FullMethodName, req, &t)
 	if err != nil {
 		return nil, err
 	}
-	return p.decide(ctx, req, &t)
+	return p.decide(ctx, req, &t, &a)
 }
 
 // openAnswers begins a page of answers: the first one on the terms, which a later one takes from its token.
@@ -78,8 +85,8 @@ func overtaken(f policystore.Freshness, age time.Duration) policystore.Freshness
 	return f
 }
 
-// decide answers the questions of the page.
-func (p *page) decide(ctx context.Context, req *teishiv1.ListDecisionsRequest, t *terms) (*teishiv1.ListDecisionsResponse, error) {
+// decide answers the questions of the page, but those about organizations that are not the caller's to ask about.
+func (p *page) decide(ctx context.Context, req *teishiv1.ListDecisionsRequest, t *terms, a *asking) (*teishiv1.ListDecisionsResponse, error) {
 	resp := &teishiv1.ListDecisionsResponse{}
 	asked := enumerate(&p.view, req)
 	start, err := p.index()
@@ -89,6 +96,10 @@ func (p *page) decide(ctx context.Context, req *teishiv1.ListDecisionsRequest, t
 	for n := start; n < asked.count(); n++ {
 		if err := ctx.Err(); err != nil {
 			return nil, err
+		}
+		if first := n == start || n%asked.each() == 0; first && a.about(asked.organizations[n/asked.each()]) != nil {
+			n += asked.each() - n%asked.each() - 1
+			continue
 		}
 		l := &listed{}
 		if err := l.fill(&p.view, asked, n, req.Attributes, t); err != nil {
@@ -139,6 +150,9 @@ func names(v *policystore.View, kind policy.Kind, name string) []string {
 }
 
 func (e enumeration) count() int { return len(e.organizations) * len(e.apps) * len(e.purposes) }
+
+// each returns how many questions there are about one organization.
+func (e enumeration) each() int { return len(e.apps) * len(e.purposes) }
 
 func (e enumeration) at(n int) (organization, app, purpose string) {
 	apps, purposes := len(e.apps), len(e.purposes)

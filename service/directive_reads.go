@@ -21,12 +21,13 @@ func (d *directiveServer) GetDirective(ctx context.Context, req *teishiv1.GetDir
 	if err != nil {
 		return nil, err
 	}
-	text := v.Directive(req.Id)
-	if text == nil {
-		return nil, &policy.NotFoundError{Key: directiveKey(req.Id)}
+	powers := d.powers(v.Snapshot, d.caller(ctx))
+	text, err := visible(&v, powers, req.Id)
+	if err != nil {
+		return nil, err
 	}
 	state := stateOf(&v, text, d.moment().now)
-	releases := v.Releases(text.ID)
+	releases := slices.DeleteFunc(v.Releases(text.ID), func(r *policy.Release) bool { return !powers.SeesRelease(r) })
 	resp := &teishiv1.GetDirectiveResponse{
 		Directive:        policystore.DirectiveToProto(text, changed(&v, text)),
 		Concerns:         messages(&v, concernStates(&v, text), policystore.ConcernStateToProto),
@@ -46,6 +47,18 @@ func (d *directiveServer) GetDirective(ctx context.Context, req *teishiv1.GetDir
 		resp.Releases = append(resp.Releases, m)
 	}
 	return resp, nil
+}
+
+// visible returns the directive of that id, if the powers see it. Only who sees all is told that there is none.
+func visible(v *policystore.View, powers policy.Powers, id string) (*policy.Directive, error) {
+	text := v.Directive(id)
+	switch {
+	case text == nil && powers.Sees(policy.Everywhere):
+		return nil, &policy.NotFoundError{Key: directiveKey(id)}
+	case text == nil || !powers.SeesDirective(text):
+		return nil, errNotGranted
+	}
+	return text, nil
 }
 
 // changed returns the revision at which the resource last changed, 0 if it is not in the record.
@@ -132,11 +145,12 @@ func whole(r *policy.Release) bool {
 
 // ListDirectives returns directives by id.
 func (d *directiveServer) ListDirectives(ctx context.Context, req *teishiv1.ListDirectivesRequest) (*teishiv1.ListDirectivesResponse, error) {
-	if err := d.registered(ctx, req, "authority", req.Authority); err != nil {
+	powers, err := d.reading(ctx, req, "authority", req.Authority)
+	if err != nil {
 		return nil, err
 	}
 	of := func(v *policystore.View, text *policy.Directive) bool {
-		return req.Authority == "" || v.Within(text.Authority, req.Authority)
+		return (req.Authority == "" || v.Within(text.Authority, req.Authority)) && powers.SeesDirective(text)
 	}
 	items, p, err := list(ctx, d.Server, teishiv1.DirectiveService_ListDirectives_FullMethodName, req,
 		policy.KindDirective, of, policystore.DirectiveToProto)
@@ -148,9 +162,13 @@ func (d *directiveServer) ListDirectives(ctx context.Context, req *teishiv1.List
 
 // ListReleases returns the lifts and exemptions of a directive by id.
 func (d *directiveServer) ListReleases(ctx context.Context, req *teishiv1.ListReleasesRequest) (*teishiv1.ListReleasesResponse, error) {
+	powers, err := d.reading(ctx, req, "", "")
+	if err != nil {
+		return nil, err
+	}
 	of := func(v *policystore.View) (iter.Seq2[policy.Resource, policy.Revision], error) {
-		if v.Directive(req.Directive) == nil {
-			return nil, &policy.NotFoundError{Key: directiveKey(req.Directive)}
+		if _, err := visible(v, powers, req.Directive); err != nil {
+			return nil, err
 		}
 		return func(yield func(policy.Resource, policy.Revision) bool) {
 			for _, r := range v.Releases(req.Directive) {
@@ -161,7 +179,7 @@ func (d *directiveServer) ListReleases(ctx context.Context, req *teishiv1.ListRe
 		}, nil
 	}
 	items, p, err := paged(ctx, d.Server, teishiv1.DirectiveService_ListReleases_FullMethodName, req,
-		of, all[*policy.Release], policystore.ReleaseToProto)
+		of, func(_ *policystore.View, r *policy.Release) bool { return powers.SeesRelease(r) }, policystore.ReleaseToProto)
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,18 @@ var table = []row{
 	as(func(e *UnauthenticatedError) fault {
 		return fault{code: codes.Unauthenticated, reason: teishiv1.ErrorReason_ERROR_REASON_UNAUTHENTICATED, problem: e.Problem}
 	}),
-	is(errNotGranted, fault{code: codes.PermissionDenied, reason: teishiv1.ErrorReason_ERROR_REASON_NOT_GRANTED, problem: errNotGranted.Error()}),
+	as(func(*policy.NotGrantedError) fault { return notGranted }),
+	is(errNotGranted, notGranted),
+	as(func(e *approvalError) fault {
+		return fault{code: codes.FailedPrecondition, reason: teishiv1.ErrorReason_ERROR_REASON_APPROVAL_REQUIRED, problem: e.Error(),
+			metadata: map[string]string{"directives": e.directives()}}
+	}),
+	is(policy.ErrLastAdministrator, fault{code: codes.FailedPrecondition, reason: teishiv1.ErrorReason_ERROR_REASON_LAST_ADMINISTRATOR,
+		problem: policy.ErrLastAdministrator.Error()}),
+	as(func(e *policy.ProposalError) fault {
+		return fault{code: codes.FailedPrecondition, reason: teishiv1.ErrorReason_ERROR_REASON_NOT_APPROVABLE, problem: e.Error(),
+			metadata: map[string]string{"proposal": e.ID}}
+	}),
 
 	as(unknownFault),
 	as(func(e *policy.InvalidError) fault {
@@ -118,6 +129,7 @@ var table = []row{
 		}
 		return f
 	}),
+	is(errAged, unavailable(teishiv1.ErrorReason_ERROR_REASON_STREAM_ENDED, "the stream has lasted long enough: call again")),
 	is(errDraining, fault{code: codes.Unavailable, reason: teishiv1.ErrorReason_ERROR_REASON_DRAINING,
 		problem: "the server is shutting down: ask another"}),
 	as(func(e *policystore.TroubleError) fault {
@@ -151,6 +163,9 @@ func placeData(epoch, revision int64) map[string]string {
 
 // verifyRetry is after what time a caller may try again whose VerifyLog was refused: it takes minutes where the log is long.
 const verifyRetry = 10 * time.Second
+
+// notGranted is the same whatever is missing, and whether or not there is what was asked about.
+var notGranted = fault{code: codes.PermissionDenied, reason: teishiv1.ErrorReason_ERROR_REASON_NOT_GRANTED, problem: errNotGranted.Error()}
 
 var noStore = unavailable(teishiv1.ErrorReason_ERROR_REASON_STORE_UNAVAILABLE, "the record is not at hand; nothing was written")
 

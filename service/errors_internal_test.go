@@ -27,7 +27,7 @@ func told(st *status.Status) string {
 		case *errdetails.ErrorInfo:
 			infos++
 			parts = append(parts, d.Reason)
-			for _, key := range []string{"kind", "id", "retired", "revision", "current_revision", "current_epoch", "referrers", "directive",
+			for _, key := range []string{"kind", "id", "retired", "revision", "current_revision", "current_epoch", "referrers", "directive", "directives", "proposal",
 				"size", "limit", "fit", "domain", "request_id", "applied_revision", "known_revision", "applied_epoch", "known_epoch", "message"} {
 				if v, ok := d.Metadata[key]; ok {
 					parts = append(parts, key+"="+v)
@@ -68,6 +68,11 @@ func TestTable(t *testing.T) {
 	}{
 		{&UnauthenticatedError{"no token"}, "Unauthenticated UNAUTHENTICATED"},
 		{errNotGranted, "PermissionDenied NOT_GRANTED"},
+		{&policy.NotGrantedError{Role: policy.Issuer, Over: "mic"}, "PermissionDenied NOT_GRANTED"},
+		{&approvalError{[]policy.ApprovalNeed{{Directive: "halt", Approvals: 2}, {Directive: "other", Approvals: 1}}}, "FailedPrecondition APPROVAL_REQUIRED directives=halt (2), other (1)"},
+		{policy.ErrLastAdministrator, "FailedPrecondition LAST_ADMINISTRATOR"},
+		{&policy.ProposalError{ID: "p", Problem: "it lapsed"}, "FailedPrecondition NOT_APPROVABLE proposal=p"},
+		{errAged, "Unavailable STREAM_ENDED retry 1s"},
 		{&unknownError{"a.b", "unknown"}, "InvalidArgument UNKNOWN_FIELD at a.b"},
 		{&policy.InvalidError{Field: "a", Problem: "bad"}, "InvalidArgument INVALID_FIELD at a"},
 		{rejected(t), "InvalidArgument INVALID_FIELD at id"},

@@ -5,6 +5,7 @@ import (
 
 	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
 	"github.com/teishi-dev/teishi/policy"
+	"github.com/teishi-dev/teishi/policystore"
 )
 
 var truths = [...]teishiv1.Truth{
@@ -14,9 +15,12 @@ var truths = [...]teishiv1.Truth{
 }
 
 // explanation converts what Explain adds to an answer.
-func explanation(x policy.Explanation) *teishiv1.Explanation {
+func explanation(v *policystore.View, x policy.Explanation, sees *policy.Powers) *teishiv1.Explanation {
 	m := &teishiv1.Explanation{}
 	for _, c := range x.Considered {
+		if !visibly(v, c.Directive, c.Release, sees) {
+			continue
+		}
 		m.Considered = append(m.Considered, &teishiv1.Considered{
 			Directive:   c.Directive,
 			Provision:   c.Provision,
@@ -26,6 +30,9 @@ func explanation(x policy.Explanation) *teishiv1.Explanation {
 		})
 	}
 	for _, u := range x.Upcoming {
+		if !visibly(v, u.Directive, u.Release, sees) {
+			continue
+		}
 		m.Upcoming = append(m.Upcoming, &teishiv1.Upcoming{
 			Time:      timestamp(&timestamppb.Timestamp{}, u.Time),
 			Directive: u.Directive,
@@ -34,4 +41,17 @@ func explanation(x policy.Explanation) *teishiv1.Explanation {
 		})
 	}
 	return m
+}
+
+// visibly reports whether the powers see the directive, and its release if one is named.
+func visibly(v *policystore.View, directive, release string, sees *policy.Powers) bool {
+	if sees == nil {
+		return true
+	}
+	d := v.Directive(directive)
+	if d == nil || !sees.SeesDirective(d) {
+		return false
+	}
+	r := v.Release(directive, release) // nil is a carve-out too, which is part of the text
+	return r == nil || sees.SeesRelease(r)
 }

@@ -214,7 +214,7 @@ func (r *registryServer) importAll(ctx context.Context, in *importing) (*teishiv
 		return nil
 	}
 	for n, slice := range in.slices {
-		w, err := in.write(callerOf(ctx), n, slice, head)
+		w, err := r.importSlice(in, r.caller(ctx), n, slice, head)
 		if err != nil {
 			return nil, err
 		}
@@ -240,11 +240,7 @@ func (r *registryServer) rehearse(ctx context.Context, in *importing, resp *teis
 	}
 	snapshot := v.Snapshot
 	for _, slice := range in.slices {
-		changes, err := snapshot.PutRegistry(resources(slice)...)
-		if err == nil {
-			snapshot, err = snapshot.Propose(snapshot.Revision()+1, changes)
-		}
-		if err != nil {
+		if snapshot, err = rehearsed(r.powers(snapshot, r.caller(ctx)), snapshot, resources(slice)); err != nil {
 			return nil, in.blame(err)
 		}
 	}
@@ -252,8 +248,24 @@ func (r *registryServer) rehearse(ctx context.Context, in *importing, resp *teis
 	return resp, nil
 }
 
-// write is the n-th entry of the import.
-func (in *importing) write(caller *Caller, n int, slice []imported, head func(*policystore.View) error) (policystore.Write, error) {
+// rehearsed returns the policy after an entry that is not written.
+func rehearsed(powers policy.Powers, before *policy.Snapshot, slice []policy.Resource) (*policy.Snapshot, error) {
+	changes, err := before.PutRegistry(slice...)
+	if err != nil {
+		return nil, err
+	}
+	if err := powers.Permit(changes); err != nil {
+		return nil, err
+	}
+	after, err := before.Propose(before.Revision()+1, changes)
+	if err != nil {
+		return nil, err
+	}
+	return after, guarded(powers, before, changes)
+}
+
+// importSlice is the n-th entry of the import.
+func (s *Server) importSlice(in *importing, caller *Caller, n int, slice []imported, head func(*policystore.View) error) (policystore.Write, error) {
 	digest, err := in.digest(slice)
 	w := policystore.Write{
 		Principal:    caller.Principal,
@@ -266,7 +278,14 @@ func (in *importing) write(caller *Caller, n int, slice []imported, head func(*p
 			if err := head(&v); err != nil {
 				return nil, err
 			}
-			return v.PutRegistry(resources(slice)...)
+			changes, err := v.PutRegistry(resources(slice)...)
+			if err != nil {
+				return nil, err
+			}
+			return changes, s.powers(v.Snapshot, caller).Permit(changes)
+		},
+		Judge: func(v policystore.View, changes []policy.Change) error {
+			return guarded(s.powers(v.Snapshot, caller), v.Snapshot, changes)
 		},
 	}
 	if n > 1 {

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/teishi-dev/teishi/policy"
 	"github.com/teishi-dev/teishi/policystore/failpoint"
 )
 
@@ -28,6 +29,7 @@ type call struct {
 	answer   grpc.UnaryHandler
 	converse func(context.Context) error // of a stream, in place of answer
 	caller   *Caller                     // nil until it is known
+	access   policy.Revision             // of the grants by which it is permitted
 }
 
 // step is what is left of the chain from some place on.
@@ -55,12 +57,15 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 }
 
 func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	c := &call{method: info.FullMethod, manner: manners[info.FullMethod]}
+	c := &call{method: info.FullMethod, manner: s.manner(info.FullMethod)}
 	c.converse = func(ctx context.Context) error {
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
 		if c.manner.endless && !failpoint.Without("drain") {
 			defer context.AfterFunc(s.ending, func() { cancel(errDraining) })()
+		}
+		if c.manner.endless && c.caller != nil && !c.caller.Expires.IsZero() {
+			defer time.AfterFunc(time.Until(c.caller.Expires), func() { cancel(errAged) }).Stop()
 		}
 		converse := func() error {
 			return handler(srv, &stream{ServerStream: ss, ctx: ctx, server: s, call: c, apart: info.IsClientStream})
@@ -150,10 +155,14 @@ func (s *stream) receive(m any) error {
 	return abandoning(s.ctx, func() error { return s.ServerStream.RecvMsg(m) })
 }
 
-// SendMsg remembers what was sent last, unless there is no end of it.
+// SendMsg remembers what was sent last, unless there is no end of it: then it sees to it that the caller still may receive it.
 func (s *stream) SendMsg(m any) error {
 	if !s.call.manner.endless {
 		s.call.sent = m
+		return s.ServerStream.SendMsg(m)
+	}
+	if err := s.server.still(s.ctx, s.call); err != nil {
+		return err
 	}
 	return s.ServerStream.SendMsg(m)
 }

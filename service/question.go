@@ -27,6 +27,7 @@ type terms struct {
 	asOfTime     policy.Instant  // Beginning: not asked
 	hypothetical bool
 	explain      bool
+	sees         *policy.Powers // of explanations, that which these see; nil: all
 	language     string
 }
 

@@ -16,6 +16,9 @@ func get[R policy.Resource, M any](ctx context.Context, s *Server, key policy.Ke
 	if v, err = s.replica.View(ctx, policystore.Demand{}); err != nil {
 		return m, v, err
 	}
+	if key.Kind == policy.KindOrganization && !s.powers(v.Snapshot, s.caller(ctx)).Sees(key.ID) {
+		return m, v, errNotGranted
+	}
 	found, changed, ok := v.Lookup(key)
 	if !ok {
 		return m, v, &policy.NotFoundError{Key: key}
@@ -66,16 +69,22 @@ func paged[R policy.Resource, M proto.Message](ctx context.Context, s *Server, m
 
 func all[R any](*policystore.View, R) bool { return true }
 
-// registered refuses to begin a list beneath an organization that there is not.
-func (s *Server) registered(ctx context.Context, req listRequest, field, organization string) error {
-	if organization == "" || req.GetPageToken() != "" {
-		return nil
-	}
+// reading returns the powers by which a list is read, and refuses to begin one beneath an organization that there is not, or
+// that is not to be seen.
+func (s *Server) reading(ctx context.Context, req listRequest, field, organization string) (policy.Powers, error) {
 	v, err := s.replica.View(ctx, policystore.Demand{})
-	if err == nil && v.Organization(organization) == nil {
-		err = &policy.ReferenceError{Field: field, Key: policy.Key{Kind: policy.KindOrganization, ID: organization}}
+	if err != nil {
+		return policy.Powers{}, err
 	}
-	return err
+	powers := s.powers(v.Snapshot, s.caller(ctx))
+	switch {
+	case organization == "" || req.GetPageToken() != "":
+	case !powers.Sees(organization):
+		return powers, errNotGranted
+	case v.Organization(organization) == nil:
+		return powers, &policy.ReferenceError{Field: field, Key: policy.Key{Kind: policy.KindOrganization, ID: organization}}
+	}
+	return powers, nil
 }
 
 // GetOrganization returns an organization.
@@ -125,11 +134,12 @@ func (r *registryServer) GetAttribute(ctx context.Context, req *teishiv1.GetAttr
 
 // ListOrganizations returns organizations by id.
 func (r *registryServer) ListOrganizations(ctx context.Context, req *teishiv1.ListOrganizationsRequest) (*teishiv1.ListOrganizationsResponse, error) {
-	if err := r.registered(ctx, req, "under", req.Under); err != nil {
+	powers, err := r.reading(ctx, req, "under", req.Under)
+	if err != nil {
 		return nil, err
 	}
 	under := func(v *policystore.View, o *policy.Organization) bool {
-		return req.Under == "" || v.Within(o.ID, req.Under)
+		return (req.Under == "" || v.Within(o.ID, req.Under)) && powers.Sees(o.ID)
 	}
 	items, p, err := list(ctx, r.Server, teishiv1.RegistryService_ListOrganizations_FullMethodName, req,
 		policy.KindOrganization, under, policystore.OrganizationToProto)

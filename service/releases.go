@@ -13,6 +13,18 @@ import (
 
 // LiftDirective resumes use: all of it, or what a selector names.
 func (d *directiveServer) LiftDirective(ctx context.Context, req *teishiv1.LiftDirectiveRequest) (*teishiv1.LiftDirectiveResponse, error) {
+	w, err := lifting(req)
+	if err != nil {
+		return nil, err
+	}
+	done, err := d.write(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	return &teishiv1.LiftDirectiveResponse{Release: releaseWritten(&done), Revision: done.revision, Epoch: done.epoch, RequestId: done.requestID}, nil
+}
+
+func lifting(req *teishiv1.LiftDirectiveRequest) (write, error) {
 	r, err := releaseOf(&teishiv1.Release{
 		Id:          req.Release,
 		Directive:   req.Directive,
@@ -21,18 +33,23 @@ func (d *directiveServer) LiftDirective(ctx context.Context, req *teishiv1.LiftD
 		Obligations: req.Obligations,
 		Instrument:  req.Instrument,
 	})
-	if err != nil {
-		return nil, err
-	}
-	m, done, err := d.addRelease(ctx, teishiv1.DirectiveService_LiftDirective_FullMethodName, req, r, "lift", (*policy.Snapshot).Lift)
-	if err != nil {
-		return nil, err
-	}
-	return &teishiv1.LiftDirectiveResponse{Release: m, Revision: done.revision, Epoch: done.epoch, RequestId: done.requestID}, nil
+	return releasing(teishiv1.DirectiveService_LiftDirective_FullMethodName, req, r, "lift", (*draft).lift), err
 }
 
 // GrantExemption grants an exemption by the directive's own rules.
 func (d *directiveServer) GrantExemption(ctx context.Context, req *teishiv1.GrantExemptionRequest) (*teishiv1.GrantExemptionResponse, error) {
+	w, err := exempting(req)
+	if err != nil {
+		return nil, err
+	}
+	done, err := d.write(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	return &teishiv1.GrantExemptionResponse{Release: releaseWritten(&done), Revision: done.revision, Epoch: done.epoch, RequestId: done.requestID}, nil
+}
+
+func exempting(req *teishiv1.GrantExemptionRequest) (write, error) {
 	r, err := releaseOf(&teishiv1.Release{
 		Id:            req.Release,
 		Directive:     req.Directive,
@@ -44,14 +61,7 @@ func (d *directiveServer) GrantExemption(ctx context.Context, req *teishiv1.Gran
 		Justification: req.Justification,
 		Approver:      req.Approver,
 	})
-	if err != nil {
-		return nil, err
-	}
-	m, done, err := d.addRelease(ctx, teishiv1.DirectiveService_GrantExemption_FullMethodName, req, r, "exemption", (*policy.Snapshot).Exempt)
-	if err != nil {
-		return nil, err
-	}
-	return &teishiv1.GrantExemptionResponse{Release: m, Revision: done.revision, Epoch: done.epoch, RequestId: done.requestID}, nil
+	return releasing(teishiv1.DirectiveService_GrantExemption_FullMethodName, req, r, "exemption", (*draft).exempt), err
 }
 
 // releaseOf converts a release whose fields a request has beside its own.
@@ -59,11 +69,9 @@ func releaseOf(m *teishiv1.Release) (*policy.Release, error) {
 	return converted("", m, policystore.ReleaseFromProto)
 }
 
-// addRelease writes a new release. One without an id is called by the word and the revision.
-func (d *directiveServer) addRelease(ctx context.Context, method string, req writeRequest, r *policy.Release, word string,
-	command func(*policy.Snapshot, *policy.Release, policy.Instant, policy.Revision) ([]policy.Change, error),
-) (*teishiv1.Release, written, error) {
-	done, err := d.write(ctx, write{
+// releasing writes a new release. One without an id is called by the word and the revision.
+func releasing(method string, req writeRequest, r *policy.Release, word string, command func(*draft, *policy.Release) ([]policy.Change, error)) write {
+	return write{
 		method:  method,
 		request: req,
 		subject: func(revision policy.Revision) policy.Key {
@@ -73,13 +81,22 @@ func (d *directiveServer) addRelease(ctx context.Context, method string, req wri
 			}
 			return key
 		},
-		command: func(d *draft) ([]policy.Change, error) { return command(d.Snapshot, r, d.at, d.revision) },
+		command: func(d *draft) ([]policy.Change, error) { return command(d, r) },
 		place:   asRelease,
-	})
-	if err != nil {
-		return nil, done, err
 	}
-	return policystore.ReleaseToProto(putAny[*policy.Release](&done), done.changed), done, nil
+}
+
+func (d *draft) lift(r *policy.Release) ([]policy.Change, error) { return d.Lift(r, d.at, d.revision) }
+
+func (d *draft) exempt(r *policy.Release) ([]policy.Change, error) {
+	next := *r
+	next.GrantedBy = d.caller.Principal
+	return d.Exempt(&next, d.at, d.revision)
+}
+
+// releaseWritten returns the release that was written.
+func releaseWritten(w *written) *teishiv1.Release {
+	return policystore.ReleaseToProto(putAny[*policy.Release](w), w.changed)
 }
 
 // RevokeRelease ends a lift or exemption at an instant.

@@ -25,6 +25,13 @@ func (s *restrictionServer) GetRestrictions(ctx context.Context, req *teishiv1.G
 	if err != nil {
 		return nil, err
 	}
+	a, err := s.asking(ctx, &t)
+	if err == nil {
+		err = a.about(req.Organization)
+	}
+	if err != nil {
+		return nil, err
+	}
 	p, err := s.openAnswers(ctx, teishiv1.RestrictionService_GetRestrictions_FullMethodName, req, &t)
 	if err != nil {
 		return nil, err

@@ -29,6 +29,8 @@ type Config struct {
 	Logger  *slog.Logger         // nil discards
 	// Clock is that of questions: what it shows, and what it may be instead after it was set. Nil is the system's.
 	Clock func() (now time.Time, instead []time.Time)
+	// Reflection says to whom the services are described.
+	Reflection Reflection
 	// Identify says who calls. Nil: everybody is `local`, and may do everything.
 	Identify Identifier
 }
@@ -53,6 +55,7 @@ type Server struct {
 	logger      *slog.Logger
 	clock       func() (now time.Time, instead []time.Time)
 	identify    Identifier
+	reflection  Reflection
 
 	grpc      *grpc.Server
 	watchers  *watchers
@@ -67,7 +70,7 @@ type Server struct {
 	handlers  sync.WaitGroup // of streams that were left
 }
 
-// New returns a server that Serve has yet to start.
+// New returns a server that Serve has yet to start. It panics if it has a method of which nobody said who may call it.
 func New(c Config) *Server {
 	s := &Server{
 		replica: c.Replica,
@@ -75,8 +78,9 @@ func New(c Config) *Server {
 		logger:  c.Logger,
 		clock:   c.Clock,
 
-		identify: c.Identify,
-		health:   health.NewServer(),
+		identify:   c.Identify,
+		reflection: c.Reflection,
+		health:     health.NewServer(),
 	}
 	if r := c.Record; r != nil {
 		s.authority, s.history, s.log, s.fleet = r.Authority, r.History, r.Log, r.Fleet
@@ -93,11 +97,14 @@ func New(c Config) *Server {
 		s.clock = (&policystore.Clock{}).Now
 	}
 	s.watchers = newWatchers(c.Replica, s.moment)
-	s.chain = s.chained(s.concluded, recovered, s.identified)
+	s.chain = s.chained(s.concluded, recovered, s.identified, s.permitted)
 	s.checks = []check{withinLimit, known, s.rules.valid}
 	s.grpc = grpc.NewServer(append(Transport(), grpc.ForceServerCodecV2(newCodec()), grpc.UnaryInterceptor(s.unary),
 		grpc.StreamInterceptor(s.stream))...)
 	s.register()
+	if names := unlisted(s.grpc.GetServiceInfo()); len(names) > 0 {
+		panic(fmt.Sprintf("service: the table of methods says nobody may call %s", names))
+	}
 	return s
 }
 
@@ -146,10 +153,14 @@ func (s *Server) register() {
 		teishiv1.RegisterAuditServiceServer(s.grpc, &auditServer{Server: s})
 		teishiv1.RegisterLogServiceServer(s.grpc, &logServer{Server: s})
 		teishiv1.RegisterFleetServiceServer(s.grpc, &fleetServer{Server: s})
+		teishiv1.RegisterAccessServiceServer(s.grpc, &accessServer{Server: s})
 	}
 	s.report(grpc_health_v1.HealthCheckResponse_NOT_SERVING)
 	s.health.SetServingStatus(live, grpc_health_v1.HealthCheckResponse_SERVING)
 	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
+	if s.reflection == ReflectionOff {
+		return
+	}
 	reflectionv1.RegisterServerReflectionServer(s.grpc,
 		reflection.NewServerV1(reflection.ServerOptions{Services: s.grpc, DescriptorResolver: &teishiv1.Documentation{}}))
 }

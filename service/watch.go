@@ -93,6 +93,7 @@ type watch struct {
 	mood      mood
 	place     *teishiv1.WatchPosition // that was told last; nil before the first
 	selectors uint64
+	allowed   *allowed  // nil: everybody may watch everything
 	beats     time.Time // when the next heartbeat is due
 	ends      time.Time
 }
@@ -521,9 +522,12 @@ func (w *watch) answer(to *passed, numbers []int, f *policystore.Freshness, t *t
 	return list, gone
 }
 
-// freshness returns how fresh policy is, and notes the mood.
+// freshness returns how fresh policy is, and notes the mood. It refuses to go on where policy no longer allows that.
 func (w *watch) freshness(ctx context.Context, m moment) (*policystore.Freshness, error) {
 	v, err := w.replica.View(ctx, policystore.Demand{})
+	if err == nil {
+		err = w.allowed.by(v.Snapshot)
+	}
 	w.mood = moodOf(&v.Freshness, m)
 	return &v.Freshness, err
 }

@@ -2,6 +2,8 @@ package service
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -27,6 +29,7 @@ func (d *decisionServer) WatchDecisions(req *teishiv1.WatchDecisionsRequest, str
 	}
 	w.asked, w.language = list, req.Language
 	subject.anew = req.Resume == nil
+	w.allows(stream.Context(), d.Server, subject.organizations())
 	return w.run(ctx, req.Resume)
 }
 
@@ -36,6 +39,15 @@ type decisions struct {
 	queries []*teishiv1.Query
 	fields  []origin
 	anew    bool // nothing was told yet: what is not registered is refused
+}
+
+// organizations returns those that are asked about, each once.
+func (s *decisions) organizations() []string {
+	seen := make(map[string]bool)
+	for _, q := range s.queries {
+		seen[q.Organization] = true
+	}
+	return slices.Collect(maps.Keys(seen))
 }
 
 // origin says where in the request a question has its names from: selector, and organization, app and purpose in it.

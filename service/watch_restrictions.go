@@ -20,6 +20,10 @@ func (s *restrictionServer) WatchRestrictions(req *teishiv1.WatchRestrictionsReq
 		return err
 	}
 	w.broad = req.Organization
+	w.allows(stream.Context(), s.Server, []string{req.Organization})
+	if err := w.stillAllowed(stream.Context()); err != nil {
+		return err
+	}
 	if req.Resume == nil {
 		v, err := s.replica.View(stream.Context(), policystore.Demand{})
 		if err == nil {

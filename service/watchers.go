@@ -36,6 +36,8 @@ type passed struct {
 	whole   bool // anything may have changed
 	jumped  bool // it is not of the entry after the one before: what those between changed is not known
 	cost    int
+
+	regranted bool // who may watch what may have changed
 }
 
 // watchers are the watches that are open. Each is a cursor over what was served: it is woken when something has touched it, and
@@ -118,6 +120,7 @@ func (ws *watchers) pass(a *policystore.Applied) {
 	if last := ws.last(); last != nil && last.view.Position == a.Previous {
 		next.touched = a.Touched(last.view.Snapshot, a.Changes)
 		next.whole, next.jumped = next.touched.All(), false
+		next.regranted = last.view.Access() != a.Access()
 	}
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
@@ -154,6 +157,11 @@ func (ws *watchers) wakeTouched(p *passed) {
 	if p.whole {
 		for w := range ws.open {
 			w.mark(p.number)
+		}
+	}
+	if p.regranted {
+		for w := range ws.open {
+			w.wake()
 		}
 	}
 	if p.whole || p.touched.Nothing() {

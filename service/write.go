@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -28,6 +29,7 @@ type draft struct {
 	binds    policy.Instant  // from when on what suspends is to bind, where the caller leaves it open
 	revision policy.Revision // the entry's
 	caller   *Caller         // who writes
+	powers   policy.Powers   // what it may do
 }
 
 // write is one write as a handler understands it.
@@ -40,6 +42,10 @@ type write struct {
 	command func(d *draft) ([]policy.Change, error)
 	// place says where in the request a field of the resource is.
 	place func(field string) string
+	// puts is the resource that the request has, if it has one: whose it is matters before it exists.
+	puts policy.Resource
+	// judges says that the command itself sees to it that the caller may do it.
+	judges bool
 }
 
 // about is the subject of a write that says itself which resource it is about.
@@ -68,7 +74,7 @@ func (s *Server) write(ctx context.Context, w write) (written, error) {
 	}
 	ctx, cancel := inTime(ctx)
 	defer cancel()
-	caller := callerOf(ctx)
+	caller := s.caller(ctx)
 	var head policy.Revision // that a write which is only validated would follow; 0 if it is in the record already
 	e, err := s.authority.Write(ctx, policystore.Write{
 		Principal:    caller.Principal,
@@ -79,10 +85,13 @@ func (s *Server) write(ctx context.Context, w write) (written, error) {
 		ValidateOnly: w.request.GetValidateOnly(),
 		Prepare: func(v policystore.View, at policy.Instant, rev policy.Revision) ([]policy.Change, error) {
 			head = v.Position.Revision
-			if err := expect(&v, w.request, w.subject(rev)); err != nil {
-				return nil, err
+			return w.changes(s.draft(v, at, rev, caller))
+		},
+		Judge: func(v policystore.View, changes []policy.Change) error {
+			if w.judges {
+				return nil
 			}
-			return w.command(&draft{v, at, s.atOnce(at), rev, caller})
+			return guarded(s.powers(v.Snapshot, caller), v.Snapshot, changes)
 		},
 	})
 	if err != nil {
@@ -96,6 +105,44 @@ func (s *Server) write(ctx context.Context, w write) (written, error) {
 	done.epoch, done.changed = e.Epoch, e.Revision
 	done.changes, err = e.Changes()
 	return done, err
+}
+
+// draft begins an entry after v.
+func (s *Server) draft(v policystore.View, at policy.Instant, rev policy.Revision, caller *Caller) *draft {
+	return &draft{View: v, at: at, binds: s.atOnce(at), revision: rev, caller: caller, powers: s.powers(v.Snapshot, caller)}
+}
+
+// changes says what the entry changes, if the caller may change that. Whoever may not is told nothing else.
+func (w *write) changes(d *draft) ([]policy.Change, error) {
+	key := w.subject(d.revision)
+	changes, err := []policy.Change(nil), expect(&d.View, w.request, key)
+	if err == nil {
+		changes, err = w.command(d)
+	}
+	switch {
+	case err == nil && w.judges:
+		return changes, nil
+	case err == nil:
+		return changes, d.powers.Permit(changes)
+	case d.powers.Concerns(key, w.puts):
+		return nil, err
+	}
+	return nil, fmt.Errorf("%w: %w", errNotGranted, err)
+}
+
+// guarded refuses changes that loosen what the caller may not lift, or what asks for the approval of others.
+func guarded(powers policy.Powers, before *policy.Snapshot, changes []policy.Change) error {
+	loosened, err := policy.Loosens(before, changes)
+	if err != nil {
+		return err
+	}
+	if err := powers.PermitLoosening(loosened, changes); err != nil {
+		return err
+	}
+	if needs := before.ApprovalNeeds(loosened); len(needs) > 0 {
+		return &approvalError{needs}
+	}
+	return nil
 }
 
 // atOnce returns the instant from which on a suspension bites at once, in an entry of that time. After the clock was set back

@@ -222,9 +222,11 @@ type Proposal struct {
 	// The revision at which it was applied. 0: it was not.
 	AppliedRevision int64 `protobuf:"varint,11,opt,name=applied_revision,json=appliedRevision,proto3" json:"applied_revision,omitempty"`
 	// The revision at which this last changed. Output only.
-	Revision      int64 `protobuf:"varint,12,opt,name=revision,proto3" json:"revision,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Revision int64 `protobuf:"varint,12,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The groups whose grants the proposer had too, as its credential said.
+	ProposerGroups []string `protobuf:"bytes,13,rep,name=proposer_groups,json=proposerGroups,proto3" json:"proposer_groups,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Proposal) Reset() {
@@ -339,6 +341,13 @@ func (x *Proposal) GetRevision() int64 {
 		return x.Revision
 	}
 	return 0
+}
+
+func (x *Proposal) GetProposerGroups() []string {
+	if x != nil {
+		return x.ProposerGroups
+	}
+	return nil
 }
 
 // A resource and the revision at which it last changed.
@@ -459,7 +468,9 @@ type Approval struct {
 	// Which persons that may be, by the grants it had.
 	Identities []string `protobuf:"bytes,2,rep,name=identities,proto3" json:"identities,omitempty"`
 	// When.
-	Time          *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	Time *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	// The groups whose grants it had too, as its credential said.
+	Groups        []string `protobuf:"bytes,4,rep,name=groups,proto3" json:"groups,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -515,6 +526,13 @@ func (x *Approval) GetTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Approval) GetGroups() []string {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
 var File_teishi_v1_grant_proto protoreflect.FileDescriptor
 
 const file_teishi_v1_grant_proto_rawDesc = "" +
@@ -527,7 +545,7 @@ const file_teishi_v1_grant_proto_rawDesc = "" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04role\x12U\n" +
 	"\forganization\x18\x04 \x01(\tB1\xbaH.r,2*^([*]|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$R\forganization\x124\n" +
 	"\bidentity\x18\x05 \x01(\tB\x18\xbaH\x15\xd8\x01\x01r\x102\x0e^[!-~]{1,128}$R\bidentity\x12\x1a\n" +
-	"\brevision\x18\x06 \x01(\x03R\brevision\"\xae\x04\n" +
+	"\brevision\x18\x06 \x01(\x03R\brevision\"\xd7\x04\n" +
 	"\bProposal\x12>\n" +
 	"\x02id\x18\x01 \x01(\tB.\xbaH+\xd8\x01\x01r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x02id\x12\x1a\n" +
 	"\bproposer\x18\x02 \x01(\tR\bproposer\x12/\n" +
@@ -542,19 +560,21 @@ const file_teishi_v1_grant_proto_rawDesc = "" +
 	"\tapprovals\x18\n" +
 	" \x03(\v2\x13.teishi.v1.ApprovalR\tapprovals\x12)\n" +
 	"\x10applied_revision\x18\v \x01(\x03R\x0fappliedRevision\x12\x1a\n" +
-	"\brevision\x18\f \x01(\x03R\brevision\"U\n" +
+	"\brevision\x18\f \x01(\x03R\brevision\x12'\n" +
+	"\x0fproposer_groups\x18\r \x03(\tR\x0eproposerGroups\"U\n" +
 	"\fBaseRevision\x12\x1a\n" +
 	"\bresource\x18\x01 \x01(\tR\bresource\x12)\n" +
 	"\x10changed_revision\x18\x02 \x01(\x03R\x0fchangedRevision\"J\n" +
 	"\fApprovalNeed\x12\x1c\n" +
 	"\tdirective\x18\x01 \x01(\tR\tdirective\x12\x1c\n" +
-	"\tapprovals\x18\x02 \x01(\x05R\tapprovals\"x\n" +
+	"\tapprovals\x18\x02 \x01(\x05R\tapprovals\"\x90\x01\n" +
 	"\bApproval\x12\x1c\n" +
 	"\tprincipal\x18\x01 \x01(\tR\tprincipal\x12\x1e\n" +
 	"\n" +
 	"identities\x18\x02 \x03(\tR\n" +
 	"identities\x12.\n" +
-	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time*\xb5\x01\n" +
+	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x16\n" +
+	"\x06groups\x18\x04 \x03(\tR\x06groups*\xb5\x01\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fROLE_CHECKER\x10\x01\x12\x11\n" +
