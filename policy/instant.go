@@ -47,5 +47,8 @@ func (w Window) Contains(t Instant) bool { return w.Start <= t && t < w.End }
 // Empty reports whether w holds no instant.
 func (w Window) Empty() bool { return w.Start >= w.End }
 
+// spans reports whether every instant of v lies in w too.
+func (w Window) spans(v Window) bool { return w.Start <= v.Start && v.End <= w.End }
+
 // Intersect returns the instants that lie in both windows.
 func (w Window) Intersect(v Window) Window { return Window{max(w.Start, v.Start), min(w.End, v.End)} }

@@ -172,15 +172,17 @@ func (r *Resolved) onPath(list []int32) bool {
 }
 
 // view returns the app as the index sees it.
-func (r *Resolved) view() appView {
-	if r.app == none {
+func (r *Resolved) view() appView { return r.at.view(r.app) }
+
+func (s *Snapshot) view(app int32) appView {
+	if app == none {
 		return appView{static: anyApp}
 	}
-	row := r.at.appRows.at(r.app)
+	row := s.appRows.at(app)
 	if row.owner == none {
 		return appView{static: row.groups}
 	}
-	return appView{static: row.groups, owner: r.at.owners.rows.at(row.owner)}
+	return appView{static: row.groups, owner: s.owners.rows.at(row.owner)}
 }
 
 // asked returns the purposes that the query is put to.
