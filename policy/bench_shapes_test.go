@@ -144,6 +144,55 @@ func BenchmarkApply(b *testing.B) {
 	}
 }
 
+// BenchmarkLoosens measures, on W2, telling which directives an entry loosens, and how many those are.
+func BenchmarkLoosens(b *testing.B) {
+	s := foldWorld(b, workload.W2().Changes)
+	moved := *s.Organization(workload.Organization(7))
+	moved.Parent = workload.Organization(3)
+	sold := *s.Vendor(workload.Vendor(2))
+	sold.Parents = nil
+	holding := *s.Vendor(workload.Vendor(0))
+	holding.Countries = nil
+	bought := *s.App(workload.App(1))
+	bought.Ownerships, bought.Tags = nil, nil
+	attribute := *s.Attribute("data-sensitivity")
+	attribute.Values = append(slices.Clip(attribute.Values), "rumour")
+	lift := opening(0, policy.Lift, workload.Directive(17), policy.Selector{})
+	var moves, apps []policy.Change
+	for i := range 1_000 {
+		o, a := *s.Organization(workload.Organization(99_000 + i)), *s.App(workload.App(i))
+		o.Parent, a.Ownerships = workload.Organization(3), nil
+		moves, apps = append(moves, policy.Change{Put: &o}), append(apps, policy.Change{Put: &a})
+	}
+	for _, entry := range []struct {
+		name    string
+		changes []policy.Change
+	}{
+		{"organization moved", puts(&moved)},
+		{"vendor sold", puts(&sold)},
+		{"holding's country", puts(&holding)},
+		{"app sold", puts(&bought)},
+		{"1000 organizations moved", moves},
+		{"1000 apps sold", apps},
+		{"purpose", puts(&policy.Purpose{ID: "new"})},
+		{"attribute", puts(&attribute)},
+		{"directive amended", puts(s.Directive(workload.Directive(17)))},
+		{"lift", puts(&lift)},
+	} {
+		b.Run(entry.name, func(b *testing.B) {
+			b.ReportAllocs()
+			var named []string
+			var err error
+			for b.Loop() {
+				if named, err = policy.Loosens(s, entry.changes); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(len(named)), "directives")
+		})
+	}
+}
+
 // BenchmarkTouched measures, on W1, telling what an entry touches and asking whether a query is among it.
 func BenchmarkTouched(b *testing.B) {
 	w := workload.W1()
