@@ -10,6 +10,8 @@
 //	             ▲         │
 //	             └ Propose ┘   (writers only: Apply, if every rule allows the changes)
 //
+// [Loosens] says under which directives an entry could make an answer milder.
+//
 // The rules themselves are written in docs/semantics.md; a second evaluator in the tests is written from that page
 // alone and compared with this one on random worlds.
 package policy
