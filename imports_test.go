@@ -40,7 +40,7 @@ var rooms = map[string]room{
 	engine + "/workload": {may: []string{engine}},
 	points:               {},
 	store: {
-		may:   []string{engine, points, api, "google.golang.org/protobuf/", "github.com/klauspost/compress/", "github.com/prometheus/"},
+		may:   []string{engine, points, api, "google.golang.org/protobuf/", "github.com/klauspost/compress/", "github.com/prometheus/", "golang.org/x/mod/sumdb/note"},
 		never: drivers,
 	},
 	store + "/storetest": {

@@ -26,6 +26,18 @@ func born(domain string) fold {
 
 // next verifies that the entry follows and applies it.
 func (f fold) next(e *Entry) (fold, error) {
+	next, err := f.link(e)
+	if err != nil {
+		return f, err
+	}
+	if next.snapshot, err = f.snapshot.Apply(e.Revision, next.changes); err != nil {
+		return f, fmt.Errorf("apply entry %d: %w", e.Revision, err)
+	}
+	return next, nil
+}
+
+// link verifies that the entry follows and can be read, and returns where it leads, without a state.
+func (f fold) link(e *Entry) (fold, error) {
 	if err := e.Follows(f.position, f.time, f.domain); err != nil && !failpoint.Without("chain") {
 		return f, err
 	}
@@ -33,9 +45,5 @@ func (f fold) next(e *Entry) (fold, error) {
 	if err != nil {
 		return f, err
 	}
-	snapshot, err := f.snapshot.Apply(e.Revision, changes)
-	if err != nil {
-		return f, fmt.Errorf("apply entry %d: %w", e.Revision, err)
-	}
-	return fold{domain: f.domain, snapshot: snapshot, position: e.Position(), time: e.Time, previous: f.position, changes: changes}, nil
+	return fold{domain: f.domain, position: e.Position(), time: e.Time, previous: f.position, changes: changes}, nil
 }

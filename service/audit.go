@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"sync"
 
-	"google.golang.org/protobuf/proto"
-
 	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
 	"github.com/teishi-dev/teishi/policy"
 	"github.com/teishi-dev/teishi/policystore"
@@ -56,7 +54,7 @@ func (a *auditServer) entries(ctx context.Context, p *page, from policy.Revision
 		return false, from, err
 	}
 	for i := range batch {
-		m := auditEntry(&batch[i])
+		m := policystore.AuditedToProto(&batch[i])
 		if !p.take(strconv.FormatInt(m.Entry.Revision, 10), m) {
 			return false, from, nil
 		}
@@ -64,16 +62,6 @@ func (a *auditServer) entries(ctx context.Context, p *page, from policy.Revision
 		from = batch[i].Revision + 1
 	}
 	return true, from, nil
-}
-
-// auditEntry returns the entry with its payload decoded as far as this version knows it.
-func auditEntry(e *policystore.Entry) *teishiv1.AuditEntry {
-	m := &teishiv1.AuditEntry{Entry: policystore.EntryToProto(e)}
-	changes := &teishiv1.Changes{}
-	if proto.Unmarshal(e.Payload, changes) == nil {
-		m.Changes = changes
-	}
-	return m
 }
 
 // GetEntry returns the entry at a revision.
@@ -85,7 +73,7 @@ func (a *auditServer) GetEntry(ctx context.Context, req *teishiv1.GetEntryReques
 	if len(batch) == 0 {
 		return nil, &absentError{"revision", "there is no such entry"}
 	}
-	return &teishiv1.GetEntryResponse{Entry: auditEntry(&batch[0])}, nil
+	return &teishiv1.GetEntryResponse{Entry: policystore.AuditedToProto(&batch[0])}, nil
 }
 
 // errVerifying says that the log is being verified for another caller.
@@ -97,7 +85,7 @@ func (a *auditServer) VerifyLog(ctx context.Context, _ *teishiv1.VerifyLogReques
 		return nil, errVerifying
 	}
 	defer a.verifying.Unlock()
-	v, err := policystore.Verify(ctx, a.log, a.domain, nil)
+	v, err := policystore.Verify(ctx, a.log, a.domain, policystore.Evidence{}, nil)
 	if err != nil {
 		return nil, err
 	}

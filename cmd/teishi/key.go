@@ -45,6 +45,35 @@ func (p *program) keyCommand() *cobra.Command {
 			return err
 		},
 	})
+	c.AddCommand(p.verifierCommand())
+	return c
+}
+
+func (p *program) verifierCommand() *cobra.Command {
+	domain := ""
+	c := &cobra.Command{
+		Use:   "verifier FILE",
+		Short: "Print what other programs need to verify heads that are signed with a private key: the verifier key of a signed note",
+		Args:  arguments(1, 1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			var wrong faults
+			wrong.add("domain", checkSlug(domain))
+			if err := wrong.err("teishi key verifier"); err != nil {
+				return err
+			}
+			signer, err := readSigner(args[0])
+			if err != nil {
+				return err
+			}
+			key, err := signer.VerifierKey(domain)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(p.stdout, key)
+			return err
+		},
+	}
+	c.Flags().StringVar(&domain, "domain", "teishi", "the `NAME` of the record")
 	return c
 }
 

@@ -17,6 +17,8 @@ const (
 	exitError         = 1 // what went wrong was said on standard error
 	exitDenied        = 2 // of check: DENIED
 	exitIndeterminate = 3 // of check: INDETERMINATE
+	exitNotWhole      = 1 // of log verify
+	exitNotVerified   = 2 // of log verify: what went wrong was said on standard error
 )
 
 // program is one run of teishi: what it may touch of the process it runs in.
@@ -35,12 +37,15 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	c, err := root.ExecuteContextC(ctx)
 	if code, ok := errors.AsType[exitCode](err); ok {
 		return int(code)
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "teishi: "+strings.TrimSpace(err.Error()))
+		if c.Annotations[verifies] != "" {
+			return exitNotVerified
+		}
 		return exitError
 	}
 	return exitOK
@@ -59,7 +64,8 @@ func (p *program) root() *cobra.Command {
 says why not, until when, and on whose authority.
 
 A flag can be given by the environment instead: --log-level by TEISHI_LOG_LEVEL. A flag outweighs its variable.
-Exit codes: 0 done, 1 error; of check: 0 ALLOWED, 2 DENIED, 3 INDETERMINATE, 1 not answered.`,
+Exit codes: 0 done, 1 error; of check: 0 ALLOWED, 2 DENIED, 3 INDETERMINATE, 1 not answered;
+of log verify: 0 whole, 1 not whole, 2 not verified.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return p.environment(c.Flags()) },
@@ -81,6 +87,9 @@ Exit codes: 0 done, 1 error; of check: 0 ALLOWED, 2 DENIED, 3 INDETERMINATE, 1 n
 
 // onlyHolds marks a command that does nothing but hold others.
 const onlyHolds = "holds"
+
+// verifies marks the command whose exit code 1 says that what it has read is not whole, and not that it was not read.
+const verifies = "verifies"
 
 // group makes a command that only holds others refuse what is none of them, as the program itself does.
 func group(c *cobra.Command) {

@@ -68,7 +68,7 @@ func (s *storeSetting) open(ctx context.Context, authority string, readOnly bool
 		return sqlite.Open(ctx, sqlite.Config{Path: s.file, Domain: s.domain, Authority: authority, ReadOnly: readOnly, Logger: logger})
 	}
 	c := *s.postgres
-	c.Authority, c.Logger = authority, logger
+	c.Authority, c.ReadOnly, c.Logger = authority, readOnly, logger
 	return postgres.New(c)
 }
 

@@ -58,11 +58,11 @@ func (l *Log) inspect(ctx context.Context) (server, error) {
 	if err != nil {
 		return s, err
 	}
-	return s, s.check()
+	return s, s.check(l.readOnly)
 }
 
-// check reports as an error everything that keeps the server from being one for a record.
-func (s server) check() error {
+// check reports as an error everything that keeps the server from being one for a record, or for one that is only read.
+func (s server) check(readOnly bool) error {
 	var problems []string
 	for _, fault := range []struct {
 		is      bool
@@ -80,7 +80,7 @@ func (s server) check() error {
 	if len(problems) > 0 {
 		return sorted(policystore.Misconfigured, "the server cannot keep a record", errors.New(strings.Join(problems, "; ")))
 	}
-	if s.Standby || s.ReadOnly == "on" {
+	if s.Standby || s.ReadOnly == "on" && !readOnly {
 		return sorted(policystore.ReadOnly, "the server takes no writes", errors.New("it is a standby, or default_transaction_read_only is on: name the primary"))
 	}
 	return nil

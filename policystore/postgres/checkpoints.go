@@ -65,6 +65,9 @@ func (l *Log) readCheckpoint(ctx context.Context, at policy.Revision) (policysto
 
 // StoreCheckpoint stores the checkpoint and drops those no longer kept. One of another record is refused.
 func (l *Log) StoreCheckpoint(ctx context.Context, c policystore.Checkpoint) error {
+	if l.readOnly {
+		return policystore.ErrReadOnly
+	}
 	ctx, cancel := within(ctx, bodyWithin)
 	defer cancel()
 	err := pgx.BeginFunc(ctx, l.reading, func(tx pgx.Tx) error { return l.storeCheckpoint(ctx, tx, c) })

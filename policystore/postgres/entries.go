@@ -51,6 +51,9 @@ const binary = pgx.QueryExecModeCacheDescribe
 // Append stores the entry if the head is at after. Once begun it is not ended by ctx, but by a deadline of its own, so that
 // its outcome is known if it can be.
 func (l *Log) Append(ctx context.Context, after policystore.Position, e policystore.Entry) (policystore.Entry, error) {
+	if l.readOnly {
+		return e, policystore.ErrReadOnly
+	}
 	if e.Revision != after.Revision+1 || e.PreviousHash != after.Hash {
 		return e, fmt.Errorf("append entry %d after %s: %w", e.Revision, after, policystore.ErrBroken)
 	}
@@ -136,12 +139,12 @@ func (l *Log) read(ctx context.Context, pool *pgxpool.Pool, from policy.Revision
 }
 
 // Request returns the entry of the principal and request id. Whoever finds it there takes the write for acknowledged, so it is
-// not returned before it is as durable as one that was.
+// not returned before it is as durable as one that was, unless nothing may be written.
 func (l *Log) Request(ctx context.Context, principal, id string) (policystore.Entry, error) {
 	ctx, cancel := within(ctx, answerWithin)
 	defer cancel()
 	e, err := scan(l.writing.QueryRow(ctx, findRequest, []byte(principal), []byte(id)))
-	if err == nil {
+	if err == nil && !l.readOnly {
 		err = l.harden(ctx, e.Revision)
 	}
 	if err != nil {

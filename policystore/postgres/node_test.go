@@ -109,7 +109,7 @@ func (n *node) checkpoint(t testing.TB) {
 // wantVerified checks that the record is one history of so many entries.
 func wantVerified(t testing.TB, log policystore.Log, entries int64) {
 	t.Helper()
-	v, err := policystore.Verify(watchdog(t), log, postgres.DefaultDomain, nil)
+	v, err := policystore.Verify(watchdog(t), log, postgres.DefaultDomain, policystore.Evidence{}, nil)
 	if err != nil || v.Problem != "" || v.Entries != entries {
 		t.Errorf("Verify = %+v, %v, want %d entries", v, err, entries)
 	}

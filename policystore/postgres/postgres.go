@@ -37,6 +37,7 @@ type Config struct {
 	PasswordFile string       // is read anew for every connection; if empty, what the DSN, PGPASSWORD or the pass file says
 	Domain       string       // of the record: a slug; "teishi" if empty
 	Authority    string       // who proves its head; the host's name if empty
+	ReadOnly     bool         // writes nothing, not even to find out how durable an entry is, so that a role that may only read will do
 	Logger       *slog.Logger // nil discards
 }
 
@@ -58,6 +59,7 @@ const pollEvery = 50 * time.Millisecond
 type Log struct {
 	domain     string
 	authority  string
+	readOnly   bool
 	logger     *slog.Logger
 	following  *pgxpool.Pool // for Tail, Head and the roll: however many others read, policy is proven FRESH
 	writing    *pgxpool.Pool // for Append and Request: however many others read, a suspension is written
@@ -94,7 +96,7 @@ func New(c Config) (*Log, error) {
 }
 
 func newLog(c Config) (*Log, error) {
-	l := &Log{domain: c.Domain, authority: c.Authority, logger: c.Logger, every: pollEvery, closed: make(chan struct{})}
+	l := &Log{domain: c.Domain, authority: c.Authority, readOnly: c.ReadOnly, logger: c.Logger, every: pollEvery, closed: make(chan struct{})}
 	if l.domain == "" {
 		l.domain = DefaultDomain
 	}

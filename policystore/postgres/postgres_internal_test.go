@@ -178,18 +178,22 @@ func TestServerCheck(t *testing.T) {
 		change func(*server)
 		want   string
 		sort   policystore.Trouble
+		reads  bool
 	}{
 		"as it must be":                {change: func(*server) {}},
+		"takes no writes":              {change: func(s *server) { s.ReadOnly = "on" }, want: "default_transaction_read_only is on", sort: policystore.ReadOnly},
+		"need take none":               {change: func(s *server) { s.ReadOnly = "on" }, reads: true},
+		"a standby that is only read":  {change: func(s *server) { s.Standby, s.ReadOnly = true, "on" }, want: "name the primary", sort: policystore.ReadOnly, reads: true},
 		"later":                        {change: func(s *server) { s.Number = 18_00_04 }},
 		"waits for more than the disk": {change: func(s *server) { s.Synchronous = "remote_apply" }},
-		"older":                        {func(s *server) { s.Number, s.Version = 12_00_22, "12.22" }, "it is PostgreSQL 12.22: 13 is the oldest that is supported", policystore.Misconfigured},
-		"a standby":                    {func(s *server) { s.Standby, s.ReadOnly = true, "on" }, "name the primary", policystore.ReadOnly},
-		"two faults":                   {func(s *server) { s.Fsync, s.Synchronous = "off", "off" }, "set fsync = on; synchronous_commit is off", policystore.Misconfigured},
+		"older":                        {change: func(s *server) { s.Number, s.Version = 12_00_22, "12.22" }, want: "it is PostgreSQL 12.22: 13 is the oldest that is supported", sort: policystore.Misconfigured},
+		"a standby":                    {change: func(s *server) { s.Standby, s.ReadOnly = true, "on" }, want: "name the primary", sort: policystore.ReadOnly},
+		"two faults":                   {change: func(s *server) { s.Fsync, s.Synchronous = "off", "off" }, want: "set fsync = on; synchronous_commit is off", sort: policystore.Misconfigured},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := good
 			c.change(&s)
-			err := s.check()
+			err := s.check(c.reads)
 			if (err == nil) != (c.want == "") || err != nil && (!strings.Contains(err.Error(), c.want) || policystore.TroubleOf(err) != c.sort) {
 				t.Errorf("check = %v, want %q", err, c.want)
 			}

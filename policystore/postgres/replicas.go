@@ -29,6 +29,9 @@ ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, revision = excluded.revis
 
 // Enrol keeps the members. It does not wait for the disk: after a crash they report again.
 func (l *Log) Enrol(ctx context.Context, members []policystore.Member) error {
+	if l.readOnly {
+		return policystore.ErrReadOnly
+	}
 	ctx, cancel := within(ctx, answerWithin)
 	defer cancel()
 	if _, err := l.following.Exec(ctx, enrol, columnsOf(members)...); err != nil {
@@ -87,6 +90,9 @@ func scanMember(row pgx.CollectableRow) (m policystore.Member, err error) {
 
 // Forget takes a member off.
 func (l *Log) Forget(ctx context.Context, id string) error {
+	if l.readOnly {
+		return policystore.ErrReadOnly
+	}
 	ctx, cancel := within(ctx, answerWithin)
 	defer cancel()
 	gone, err := l.following.Exec(ctx, forget, []byte(id))

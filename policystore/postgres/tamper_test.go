@@ -57,7 +57,7 @@ func TestTampered(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			config, database := recordOf(t, 8)
 			postgres.Edit(t, database, c.statement)
-			v, err := policystore.Verify(watchdog(t), open(t, config), postgres.DefaultDomain, nil)
+			v, err := policystore.Verify(watchdog(t), open(t, config), postgres.DefaultDomain, policystore.Evidence{}, nil)
 			if v.BadRevision != c.bad || err != nil {
 				t.Errorf("Verify = %+v, %v, want %d", v, err, c.bad)
 			}
@@ -122,7 +122,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 			config, database := recordOf(t, 8)
 			postgres.Edit(t, database, c.statement)
 			log := open(t, config)
-			v, err := policystore.Verify(watchdog(t), log, postgres.DefaultDomain, nil)
+			v, err := policystore.Verify(watchdog(t), log, postgres.DefaultDomain, policystore.Evidence{}, nil)
 			if v.BadRevision != 0 || v.Entries != 8 || (v.Problem != "") != c.problem || err != nil {
 				t.Errorf("Verify = %+v, %v", v, err)
 			}

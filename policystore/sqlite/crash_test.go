@@ -223,7 +223,7 @@ func (c *crash) check(whole bool) {
 	if !whole {
 		return
 	}
-	v, err := policystore.Verify(c.t.Context(), log, sqlite.DefaultDomain, nil)
+	v, err := policystore.Verify(c.t.Context(), log, sqlite.DefaultDomain, policystore.Evidence{}, nil)
 	if err != nil || v.Problem != "" || v.Head != c.verified.Position() {
 		c.t.Errorf("Verify = %+v, %v, want %s", v, err, c.verified.Position())
 	}

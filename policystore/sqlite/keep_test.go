@@ -37,7 +37,7 @@ func TestKeepCheckpoints(t *testing.T) {
 	}
 	cancel()
 	<-kept
-	v, err := policystore.Verify(t.Context(), s.log, sqlite.DefaultDomain, nil)
+	v, err := policystore.Verify(t.Context(), s.log, sqlite.DefaultDomain, policystore.Evidence{}, nil)
 	if err != nil || v.Problem != "" {
 		t.Errorf("Verify = %+v, %v", v, err)
 	}
@@ -125,7 +125,7 @@ func TestVerifyBesideAWriter(t *testing.T) {
 					edit(t, path, c.statement)
 				}
 			}
-			v, err := policystore.Verify(t.Context(), log, sqlite.DefaultDomain, nil)
+			v, err := policystore.Verify(t.Context(), log, sqlite.DefaultDomain, policystore.Evidence{}, nil)
 			if err != nil || v.Problem != "" || v.Entries != 8 {
 				t.Errorf("Verify = %+v, %v", v, err)
 			}

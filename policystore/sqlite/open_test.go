@@ -209,7 +209,7 @@ func TestOpenReadOnly(t *testing.T) {
 func wantReadable(t *testing.T, path string) {
 	t.Helper()
 	log := openRecord(t, sqlite.Config{Path: path, ReadOnly: true})
-	v, err := policystore.Verify(t.Context(), log, sqlite.DefaultDomain, nil)
+	v, err := policystore.Verify(t.Context(), log, sqlite.DefaultDomain, policystore.Evidence{}, nil)
 	if err != nil || v.Problem != "" || v.Entries != 1 {
 		t.Errorf("Verify = %+v, %v", v, err)
 	}

@@ -107,7 +107,7 @@ func TestTampered(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			v, err := policystore.Verify(t.Context(), log, sqlite.DefaultDomain, nil)
+			v, err := policystore.Verify(t.Context(), log, sqlite.DefaultDomain, policystore.Evidence{}, nil)
 			if v.BadRevision != c.bad || err != nil {
 				t.Errorf("Verify = %+v, %v, want %d", v, err, c.bad)
 			}
@@ -141,7 +141,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 			path := recordOf(t, 8)
 			edit(t, path, c.statement)
 			log := openRecord(t, sqlite.Config{Path: path, ReadOnly: true})
-			v, err := policystore.Verify(t.Context(), log, sqlite.DefaultDomain, nil)
+			v, err := policystore.Verify(t.Context(), log, sqlite.DefaultDomain, policystore.Evidence{}, nil)
 			if v.BadRevision != 0 || v.Entries != 8 || (v.Problem != "") != c.problem || err != nil {
 				t.Errorf("Verify = %+v, %v", v, err)
 			}

@@ -259,7 +259,7 @@ func testRewind(t *testing.T, whole, short func() policystore.Log) {
 	}
 	entries := readAll(t, l.short)
 	wantChain(t, entries)
-	if v, err := policystore.Verify(ctx, l.short, Domain, nil); err != nil || v.Problem != "" || v.Entries != 7 {
+	if v, err := policystore.Verify(ctx, l.short, Domain, policystore.Evidence{}, nil); err != nil || v.Problem != "" || v.Entries != 7 {
 		t.Errorf("Verify = %+v, %v", v, err)
 	}
 	h := policystore.NewHistory(l.short, Domain)

@@ -59,7 +59,7 @@ func testVerify(t *testing.T, open func() policystore.Log) {
 		"one repeated":     {func(all []policystore.Entry) []policystore.Entry { return append(all, all[11]) }, 13},
 		"a format to come": {fromTheFuture, 5},
 	} {
-		v, err := policystore.Verify(contextOf(t), tamper(log, c.change), Domain, nil)
+		v, err := policystore.Verify(contextOf(t), tamper(log, c.change), Domain, policystore.Evidence{}, nil)
 		if err != nil || v.BadRevision != c.bad || (v.Problem == "") != (c.bad == 0) {
 			t.Errorf("%s: Verify = %+v, %v, want %d", name, v, err, c.bad)
 		}
@@ -68,7 +68,7 @@ func testVerify(t *testing.T, open func() policystore.Log) {
 		}
 	}
 	var reached policy.Revision
-	v, err := policystore.Verify(contextOf(t), log, Domain, func(r policy.Revision) { reached = r })
+	v, err := policystore.Verify(contextOf(t), log, Domain, policystore.Evidence{}, func(r policy.Revision) { reached = r })
 	if err != nil || v.Head != entries[11].Position() || v.Entries != 12 || reached != 12 {
 		t.Errorf("Verify = %+v, %v, reached %d", v, err, reached)
 	}
@@ -88,7 +88,7 @@ func testVerifyForged(t *testing.T, open func() policystore.Log) {
 	if _, ok := log.(policystore.Archive); !ok {
 		t.Skip("the store keeps no checkpoints")
 	}
-	if v, err := policystore.Verify(contextOf(t), log, Domain, nil); err != nil || v.BadRevision != e.Revision {
+	if v, err := policystore.Verify(contextOf(t), log, Domain, policystore.Evidence{}, nil); err != nil || v.BadRevision != e.Revision {
 		t.Errorf("Verify = %+v, %v, want %d", v, err, e.Revision)
 	}
 }
