@@ -22,7 +22,7 @@ type row struct {
 }
 
 // rows are all of them. Every one begins with a house under load and must end with all of it FRESH.
-var rows = slices.Concat(redisRows, deliveryRows, storeRows, clockRows, recordRows, watchRows)
+var rows = slices.Concat(redisRows, deliveryRows, storeRows, clockRows, recordRows, watchRows, auditRows)
 
 // proof is a mutation proof: the row must fail by each of the invariants once the guard is gone.
 type proof struct {
@@ -41,6 +41,9 @@ var mutations = []proof{
 	{"I8", "placed", "33b"},
 	{"I8", "baseline", "22b"},
 	{"I8", "meanwhile", "22b"},
+	{"I9", "chain", "31a"},
+	{"I9", "head", "31b"},
+	{"I9", "signatures", "31b"},
 	{"I11", "lagged", "19"},
 	{"I11", "beginning", "21"},
 	{"I12", "drain", "22a"},
