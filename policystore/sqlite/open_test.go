@@ -105,6 +105,27 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// Where nothing may be written beside the file, whoever wants to read it is told what to do.
+func TestOpenInAnotherDirectory(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may write everywhere")
+	}
+	path := filepath.Join(t.TempDir(), "teishi.db")
+	born(t, path)
+	if err := os.Chmod(filepath.Dir(path), 0o500); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.Chmod(filepath.Dir(path), 0o700); err != nil {
+			t.Error(err)
+		}
+	})
+	_, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, ReadOnly: true})
+	if err == nil || !strings.Contains(err.Error(), "copy it, with its -wal if there is one, to a directory of your own") {
+		t.Errorf("Open for reading = %v", err)
+	}
+}
+
 // A record of version 1 becomes one of this version when it is opened for writing, and loses nothing.
 func TestOpenOlder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "teishi.db")

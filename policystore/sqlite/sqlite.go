@@ -67,6 +67,9 @@ var (
 // record or one of a later version.
 func Open(ctx context.Context, c Config) (*Log, error) {
 	l, err := open(ctx, c)
+	if c.ReadOnly && errors.Is(err, policystore.ErrReadOnly) {
+		err = fmt.Errorf("while nobody serves it, SQLite has to write %s-shm beside it: copy it, with its -wal if there is one, to a directory of your own: %w", filepath.Base(c.Path), err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open the record %s: %w", c.Path, err)
 	}
