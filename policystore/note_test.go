@@ -3,6 +3,7 @@ package policystore_test
 import (
 	"encoding/base64"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -136,4 +137,17 @@ func exampleNoteSigner(t *testing.T, verifier string) note.Signer {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// What auditors are shown is what is signed.
+func TestDocumentedNote(t *testing.T) {
+	text, err := os.ReadFile("../docs/audit.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{exampleText + "\n" + exampleSignature, "\n" + exampleVerifier + "\n"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("docs/audit.md does not show:\n%s", want)
+		}
+	}
 }
