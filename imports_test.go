@@ -52,8 +52,12 @@ var rooms = map[string]room{
 	store + "/redis":    {may: []string{store, points, engine, "github.com/redis/"}},
 	store + "/remote":   {may: []string{store, engine, api, "google.golang.org/"}, never: drivers},
 	module + "/service": {
-		may:   []string{store, points, engine, api, "google.golang.org/", "buf.build/", "github.com/grpc-ecosystem/", "golang.org/x/"},
+		may:   []string{store, points, engine, api, module + "/service/decisionlog", "google.golang.org/", "buf.build/", "github.com/grpc-ecosystem/", "golang.org/x/"},
 		never: append([]string{"os/"}, drivers...),
+	},
+	module + "/service/decisionlog": {
+		may:   []string{api, "google.golang.org/", "go.opentelemetry.io/proto/", "github.com/prometheus/"},
+		never: drivers,
 	},
 	module + "/client": {
 		may:   []string{store, store + "/remote", engine, api, "google.golang.org/", "golang.org/x/net/"},

@@ -55,7 +55,14 @@ func (d *decisionServer) BatchCheck(ctx context.Context, req *teishiv1.BatchChec
 	if err != nil {
 		return nil, err
 	}
-	return answerAll(ctx, &v, req.Queries, &t, &a)
+	resp, err := answerAll(ctx, &v, req.Queries, &t, &a)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.loggedBatch(ctx, req.Queries, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
 }
 
 func answerAll(ctx context.Context, v *policystore.View, queries []*teishiv1.Query, t *terms, a *asking) (*teishiv1.BatchCheckResponse, error) {

@@ -17,6 +17,11 @@ type decisionServer struct {
 // Check answers one question. It is the path that everybody waits for: a pointer is loaded, names are looked up, and one
 // block of memory is filled.
 func (d *decisionServer) Check(ctx context.Context, req *teishiv1.CheckRequest) (*teishiv1.CheckResponse, error) {
+	return d.check(ctx, req, teishiv1.DecisionService_Check_FullMethodName)
+}
+
+// check answers one question, which a method was asked.
+func (d *decisionServer) check(ctx context.Context, req *teishiv1.CheckRequest, method string) (*teishiv1.CheckResponse, error) {
 	t, err := termsOf(req)
 	if err != nil {
 		return nil, err
@@ -31,6 +36,11 @@ func (d *decisionServer) Check(ctx context.Context, req *teishiv1.CheckRequest) 
 	}
 	var a answer
 	a.fill(&v, q, &t)
+	telling := d.tells(method)
+	telling.add(ctx, req, &a.response)
+	if err := telling.logged(ctx); err != nil {
+		return nil, err
+	}
 	return &a.response, nil
 }
 

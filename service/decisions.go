@@ -49,7 +49,14 @@ func (d *decisionServer) ListDecisions(ctx context.Context, req *teishiv1.ListDe
 	if err != nil {
 		return nil, err
 	}
-	return p.decide(ctx, req, &t, &a)
+	resp, err := p.decide(ctx, req, &t, &a)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.loggedPage(ctx, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
 }
 
 // openAnswers begins a page of answers: the first one on the terms, which a later one takes from its token.

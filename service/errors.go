@@ -14,6 +14,7 @@ import (
 	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
 	"github.com/teishi-dev/teishi/policy"
 	"github.com/teishi-dev/teishi/policystore"
+	"github.com/teishi-dev/teishi/service/decisionlog"
 )
 
 // A row of the table says what callers are told of one sort of error.
@@ -150,6 +151,9 @@ var table = []row{
 	}),
 	is(policystore.ErrCompacted, fault{code: codes.OutOfRange, reason: teishiv1.ErrorReason_ERROR_REASON_COMPACTED,
 		problem: "that part of the past is no longer kept"}),
+
+	is(decisionlog.ErrNotLogged, unavailable(teishiv1.ErrorReason_ERROR_REASON_DECISION_NOT_LOGGED,
+		"what was decided could not be written down, and without that nothing is answered here")),
 
 	is(errSlowReader, fault{code: codes.DeadlineExceeded, problem: errSlowReader.Error(), retry: time.Second}),
 	is(context.DeadlineExceeded, fault{code: codes.DeadlineExceeded, problem: "the deadline passed"}),

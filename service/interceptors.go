@@ -272,11 +272,19 @@ const maxCallID = 128
 
 // callID returns the name that the caller gave the call, or a new one.
 func callID(ctx context.Context) string {
-	given := metadata.ValueFromIncomingContext(ctx, callIDKey)
-	if len(given) == 1 && given[0] != "" && len(given[0]) <= maxCallID && printable(given[0]) {
-		return given[0]
+	if given := givenID(ctx); given != "" {
+		return given
 	}
 	return rand.Text()
+}
+
+// givenID returns the name that the caller gave the call, if that is one.
+func givenID(ctx context.Context) string {
+	given := metadata.ValueFromIncomingContext(ctx, callIDKey)
+	if len(given) == 1 && len(given[0]) <= maxCallID && printable(given[0]) {
+		return given[0]
+	}
+	return ""
 }
 
 // printable reports whether s is printable ASCII without space.

@@ -18,6 +18,7 @@ import (
 
 	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
 	"github.com/teishi-dev/teishi/policystore"
+	"github.com/teishi-dev/teishi/service/decisionlog"
 )
 
 // Config says what a Server serves. Replica and Domain are required.
@@ -33,6 +34,8 @@ type Config struct {
 	Reflection Reflection
 	// Identify says who calls. Nil: everybody is `local`, and may do everything.
 	Identify Identifier
+	// Decisions is where answers are written down, and closed after the Server has drained. Nil: nowhere.
+	Decisions *decisionlog.Log
 }
 
 // Record is what an authority has that a decision point has not. All of it is required.
@@ -56,6 +59,7 @@ type Server struct {
 	clock       func() (now time.Time, instead []time.Time)
 	identify    Identifier
 	reflection  Reflection
+	decisions   *decisionlog.Log // nil: answers are written down nowhere
 
 	grpc      *grpc.Server
 	watchers  *watchers
@@ -80,6 +84,7 @@ func New(c Config) *Server {
 
 		identify:   c.Identify,
 		reflection: c.Reflection,
+		decisions:  c.Decisions,
 		health:     health.NewServer(),
 	}
 	if r := c.Record; r != nil {

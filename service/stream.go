@@ -46,7 +46,7 @@ func (d *decisionServer) checkOne(stream teishiv1.DecisionService_StreamCheckSer
 	case req.Check == nil:
 		return nil, &policy.InvalidError{Field: "check", Problem: "must be stated"}
 	}
-	answer, err := d.Check(stream.Context(), req.Check)
+	answer, err := d.check(stream.Context(), req.Check, teishiv1.DecisionService_StreamCheck_FullMethodName)
 	if err != nil {
 		return nil, &placed{err, beneath("check")}
 	}

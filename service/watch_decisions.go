@@ -18,7 +18,7 @@ const toldAtOnce = 256 << 10
 // WatchDecisions tells answers, and each that changes.
 func (d *decisionServer) WatchDecisions(req *teishiv1.WatchDecisionsRequest, stream teishiv1.DecisionService_WatchDecisionsServer) error {
 	ctx, patient := patiently(stream.Context(), stream)
-	subject := &decisions{stream: patient}
+	subject := &decisions{stream: &loggedStream{patient, ctx, d.tells(teishiv1.DecisionService_WatchDecisions_FullMethodName)}}
 	list, err := subject.expand(req.Selectors)
 	if err != nil {
 		return err

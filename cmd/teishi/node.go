@@ -14,6 +14,7 @@ import (
 
 	"github.com/teishi-dev/teishi/policystore"
 	"github.com/teishi-dev/teishi/service"
+	"github.com/teishi-dev/teishi/service/decisionlog"
 )
 
 // node is what answers: an authority or a decision point, with all that follows, proves and publishes beneath it.
@@ -32,6 +33,8 @@ type node struct {
 	clock   *policystore.Clock
 	replica *policystore.Replica
 	record  *service.Record // of an authority
+	// decisions is where answers are written down; nil: nowhere.
+	decisions *decisionlog.Log
 	// begin returns when what has to be there before anything is followed is there.
 	begin     func(context.Context) error
 	known     policystore.Position // what the local checkpoint held at the start
@@ -125,6 +128,8 @@ func (n *node) server() *service.Server {
 		Version: version(),
 		Logger:  n.logger,
 		Clock:   n.clock.Now,
+
+		Decisions: n.decisions,
 	})
 }
 

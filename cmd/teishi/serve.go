@@ -31,6 +31,7 @@ type serveFlags struct {
 	local               string
 	staleFor, skew      string
 	signKey, trustKeys  string
+	decisions           decisionLogFlags
 	lameDuck, grace     string
 	logLevel, logFormat string
 }
@@ -47,7 +48,8 @@ type serveConfig struct {
 	local           string
 	staleFor, skew  time.Duration
 	signer          *policystore.Signer
-	trust           *trustSetting // nil asks for no signatures
+	trust           *trustSetting       // nil asks for no signatures
+	decisions       *decisionLogSetting // nil writes down nothing
 	lameDuck, grace time.Duration
 	logger          *slog.Logger
 }
@@ -78,6 +80,7 @@ There is no authentication yet: everybody who can reach the address may ask, and
 	}
 	p.serveFlags(c, &f)
 	completeFrom(c, "example", examples.Names()...)
+	completeFrom(c, "decision-log-mode", "drop", "block")
 	completeFrom(c, "log-level", "debug", "info", "warn", "error")
 	completeFrom(c, "log-format", "text", "json")
 	return c
@@ -100,6 +103,7 @@ func (p *program) serveFlags(c *cobra.Command, f *serveFlags) {
 	flags.StringVar(&f.skew, "max-clock-skew", "10s", "believe no proof whose time is off the clock by more than this `DURATION`")
 	flags.StringVar(&f.signKey, "sign-key", "", "as an authority, sign what is written and proven with the private key in this `FILE`, as teishi key new makes it")
 	flags.StringVar(&f.trustKeys, "trust-keys", "", "believe only what is signed by a key in this `FILE`, which is read again when it changes: lines of a key, and its first and last revision if it has any")
+	f.decisions.register(flags)
 	flags.StringVar(&f.lameDuck, "lame-duck", "1s", "when told to stop, go on answering for this `DURATION` while health says NOT_SERVING")
 	flags.StringVar(&f.grace, "grace", "10s", "then wait at most this `DURATION` for what is being answered")
 	flags.StringVar(&f.logLevel, "log-level", "info", "log from this `LEVEL` on: debug, info, warn or error")
@@ -143,6 +147,7 @@ func (p *program) serveConfig(f *serveFlags) (serveConfig, error) {
 	c.trust, err = readTrust(f.trustKeys)
 	wrong.add("trust-keys", err)
 	wrong.add("sign-key", c.trust.checkSigner(c.signer))
+	c.decisions = f.decisions.setting(&wrong)
 	return c, wrong.err("teishi serve")
 }
 

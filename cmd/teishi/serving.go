@@ -30,6 +30,9 @@ func (p *program) serve(ctx context.Context, c serveConfig) (err error) {
 		return errors.Join(err, listener.Close())
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
+	if err := n.writeDecisions(p, &c, registry); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	n.start()
 	return p.serveUntil(ctx, n, listener, c)
 }

@@ -98,6 +98,8 @@ const (
 	// FAILED_PRECONDITION: the proposal cannot be approved, or not by the caller: it lapsed, was applied, what it is about has changed
 	// since, or the caller is a person that proposed or approved it already, or has no grant that is older.
 	ErrorReason_ERROR_REASON_NOT_APPROVABLE ErrorReason = 33
+	// UNAVAILABLE: what was decided could not be written into the decision log, and this server answers nothing without that. Ask another.
+	ErrorReason_ERROR_REASON_DECISION_NOT_LOGGED ErrorReason = 34
 )
 
 // Enum value maps for ErrorReason.
@@ -137,6 +139,7 @@ var (
 		31: "ERROR_REASON_APPROVAL_REQUIRED",
 		32: "ERROR_REASON_LAST_ADMINISTRATOR",
 		33: "ERROR_REASON_NOT_APPROVABLE",
+		34: "ERROR_REASON_DECISION_NOT_LOGGED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                0,
@@ -173,6 +176,7 @@ var (
 		"ERROR_REASON_APPROVAL_REQUIRED":          31,
 		"ERROR_REASON_LAST_ADMINISTRATOR":         32,
 		"ERROR_REASON_NOT_APPROVABLE":             33,
+		"ERROR_REASON_DECISION_NOT_LOGGED":        34,
 	}
 )
 
@@ -207,7 +211,7 @@ var File_teishi_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_teishi_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1cteishi/v1/error_reason.proto\x12\tteishi.v1*\xf5\b\n" +
+	"\x1cteishi/v1/error_reason.proto\x12\tteishi.v1*\x9b\t\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12\x1e\n" +
@@ -243,7 +247,8 @@ const file_teishi_v1_error_reason_proto_rawDesc = "" +
 	"\x18ERROR_REASON_NOT_GRANTED\x10\x1e\x12\"\n" +
 	"\x1eERROR_REASON_APPROVAL_REQUIRED\x10\x1f\x12#\n" +
 	"\x1fERROR_REASON_LAST_ADMINISTRATOR\x10 \x12\x1f\n" +
-	"\x1bERROR_REASON_NOT_APPROVABLE\x10!B\x9b\x01\n" +
+	"\x1bERROR_REASON_NOT_APPROVABLE\x10!\x12$\n" +
+	" ERROR_REASON_DECISION_NOT_LOGGED\x10\"B\x9b\x01\n" +
 	"\rcom.teishi.v1B\x10ErrorReasonProtoP\x01Z3github.com/teishi-dev/teishi/api/teishi/v1;teishiv1\xa2\x02\x03TXX\xaa\x02\tTeishi.V1\xca\x02\tTeishi\\V1\xe2\x02\x15Teishi\\V1\\GPBMetadata\xea\x02\n" +
 	"Teishi::V1b\x06proto3"
 
