@@ -16,6 +16,7 @@ import (
 	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
 	"github.com/teishi-dev/teishi/policy"
 	"github.com/teishi-dev/teishi/policystore"
+	"github.com/teishi-dev/teishi/service/decisionlog"
 )
 
 // told is a status in short: its code, and the reason, metadata and fields of its details.
@@ -110,6 +111,7 @@ func TestTable(t *testing.T) {
 		{policystore.ErrClosed, "Unavailable STORE_UNAVAILABLE retry 1s"},
 		{&compactedError{policystore.Position{Epoch: 2, Revision: 9}}, "OutOfRange COMPACTED revision=9"},
 		{policystore.ErrCompacted, "OutOfRange COMPACTED"},
+		{fmt.Errorf("%w: %w", decisionlog.ErrNotLogged, context.DeadlineExceeded), "Unavailable DECISION_NOT_LOGGED retry 1s"},
 		{errSlowReader, "DeadlineExceeded retry 1s"},
 		{context.DeadlineExceeded, "DeadlineExceeded"},
 		{context.Canceled, "Canceled"},
