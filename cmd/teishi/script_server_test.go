@@ -79,6 +79,8 @@ func startServer(ts *testscript.TestScript, args []string) *server {
 	log, err := os.Create(filepath.Join(ts.Getenv("WORK"), "server.log"))
 	ts.Check(err)
 	s.process.Stderr = log
+	rest, err := os.Create(filepath.Join(ts.Getenv("WORK"), "server.out"))
+	ts.Check(err)
 	out, err := s.process.StdoutPipe()
 	ts.Check(err)
 	ts.Check(s.process.Start())
@@ -87,10 +89,10 @@ func startServer(ts *testscript.TestScript, args []string) *server {
 	s.line, err = lines.ReadString('\n')
 	go func() {
 		defer close(ended)
-		io.Copy(io.Discard, lines)
+		io.Copy(rest, lines)
 		s.ended <- s.process.Wait()
 	}()
-	ts.Defer(func() { cancel(); <-ended; log.Close() })
+	ts.Defer(func() { cancel(); <-ended; log.Close(); rest.Close() })
 	found := listening.FindStringSubmatch(s.line)
 	if err != nil || found == nil {
 		cancel()

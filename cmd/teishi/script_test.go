@@ -53,6 +53,7 @@ func TestScripts(t *testing.T) {
 			"raw":     rawCmd,
 			"walk":    walkCmd,
 			"replace": replaceCmd,
+			"collect": collectCmd,
 		},
 	})
 }

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -178,6 +179,7 @@ func (l *Log) run() {
 	for {
 		select {
 		case <-l.more:
+			runtime.Gosched() // whoever is about to add lines does so first: they are written at once
 			l.flush()
 		case <-l.closing:
 			l.flush()
