@@ -149,7 +149,10 @@ func TestCollectorAgain(t *testing.T) {
 
 // What a collector rejects is missing, and is counted.
 func TestCollectorRejects(t *testing.T) {
-	g := &gathering{answer: func(int) (*collectorv1.ExportLogsServiceResponse, error) {
+	g := &gathering{answer: func(n int) (*collectorv1.ExportLogsServiceResponse, error) {
+		if n == 2 {
+			return nil, status.Error(codes.PermissionDenied, "not you")
+		}
 		return &collectorv1.ExportLogsServiceResponse{PartialSuccess: &collectorv1.ExportLogsPartialSuccess{RejectedLogRecords: 1, ErrorMessage: "too odd"}}, nil
 	}}
 	address, _ := g.serve(t, "127.0.0.1:0")
@@ -164,6 +167,10 @@ func TestCollectorRejects(t *testing.T) {
 	}
 	if dropped, written := counted(t, registry, "teishi_decision_log_dropped_total"), counted(t, registry, "teishi_decision_log_written_total"); dropped != 1 || written != 1 {
 		t.Errorf("%v are counted as dropped and %v as written", dropped, written)
+	}
+	err = say(t.Context(), l, asked, denied)
+	if _, ok := status.FromError(err); ok || !errors.Is(err, decisionlog.ErrNotLogged) || !strings.Contains(err.Error(), "not you") {
+		t.Errorf("where the collector refuses, Commit = %v, want what is no status of the call", err)
 	}
 }
 

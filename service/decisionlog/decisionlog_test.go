@@ -355,3 +355,27 @@ func TestFull(t *testing.T) {
 		}
 	}
 }
+
+// However often it fails, the log says what is missing once it goes on.
+func TestMissing(t *testing.T) {
+	sink, name := file(t)
+	l := writes(t, decisionlog.Config{Sink: sink, Block: true})
+	directory := filepath.Dir(name)
+	if err := os.Rename(directory, directory+"-away"); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := say(t.Context(), l, asked, denied); !errors.Is(err, decisionlog.ErrNotLogged) {
+			t.Errorf("without a directory, Commit = %v", err)
+		}
+	}
+	if err := os.Rename(directory+"-away", directory); err != nil {
+		t.Fatal(err)
+	}
+	if err := say(t.Context(), l, asked, denied); err != nil {
+		t.Error(err)
+	}
+	if lines := parse(t, read(t, name)); len(lines) != 2 || lines[0].Dropped != 3 || lines[1].Sequence != 4 {
+		t.Errorf("written is %+v", lines)
+	}
+}
