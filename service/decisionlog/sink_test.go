@@ -40,6 +40,13 @@ func TestFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	add("three\n")
+	if err := os.Rename(name, name+".2"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, nil, 0o600); err != nil { // as its create does
+		t.Fatal(err)
+	}
+	add("four\n")
 	if err := sink.Close(); err != nil {
 		t.Error(err)
 	}
@@ -48,9 +55,10 @@ func TestFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	sink = again
-	add("four\n")
+	add("five\n")
 	holds(name+".1", "one\n")
-	holds(name, "three\nfour\n")
+	holds(name+".2", "three\n")
+	holds(name, "four\nfive\n")
 
 	if err := os.Rename(filepath.Dir(name), filepath.Dir(name)+"-away"); err != nil {
 		t.Fatal(err)
@@ -61,8 +69,8 @@ func TestFile(t *testing.T) {
 	if err := os.Rename(filepath.Dir(name)+"-away", filepath.Dir(name)); err != nil {
 		t.Fatal(err)
 	}
-	add("five\n")
-	holds(name, "three\nfour\nfive\n")
+	add("six\n")
+	holds(name, "four\nfive\nsix\n")
 	if err := sink.Close(); err != nil {
 		t.Error(err)
 	}
