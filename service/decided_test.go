@@ -26,7 +26,7 @@ type logging struct {
 }
 
 // logs opens a house that writes to the file of a name before it answers.
-func logs(t *testing.T, name string, share float64, change ...func(*service.Config)) *logging {
+func logs(t *testing.T, name string, share float64) *logging {
 	t.Helper()
 	sink, err := decisionlog.File(name)
 	if err != nil {
@@ -38,7 +38,7 @@ func logs(t *testing.T, name string, share float64, change ...func(*service.Conf
 			t.Error(err)
 		}
 	})
-	h := open(t, append(change, func(c *service.Config) { c.Decisions = l })...)
+	h := open(t, func(c *service.Config) { c.Decisions = l })
 	h.suspend()
 	return &logging{h, name}
 }
@@ -115,16 +115,6 @@ func TestDecisionsAreLogged(t *testing.T) {
 	w.change()
 	again.change()
 	h.wrote("WatchDecisions local mic line service.local ALLOWED", "WatchDecisions local mic line service.local ALLOWED")
-}
-
-// A line names who asked.
-func TestDecisionsAreLoggedOfWhom(t *testing.T) {
-	h := logs(t, filepath.Join(t.TempDir(), "decisions.json"), 0, func(c *service.Config) {
-		c.Identify = func(context.Context) (service.Caller, error) { return service.Caller{Principal: "user:issuer#a"}, nil }
-	})
-	h.ask(`organization: "mic" app: "line"`)
-	h.ask(`organization: "city" app: "line"`)
-	h.wrote("Check user:issuer#a mic line DENIED halt")
 }
 
 // Where nothing can be written, nothing is answered that would have to be; what need not be is.
