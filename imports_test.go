@@ -30,6 +30,7 @@ const (
 	engine = module + "/policy"
 	store  = module + "/policystore"
 	points = store + "/failpoint"
+	creds  = store + "/credential"
 	sqlite = store + "/sqlite"
 )
 
@@ -39,6 +40,7 @@ var rooms = map[string]room{
 	engine:               {never: []string{"context", "database/", "io", "log/", "net", "net/http", "os/"}},
 	engine + "/workload": {may: []string{engine}},
 	points:               {},
+	creds:                {},
 	store: {
 		may:   []string{engine, points, api, "google.golang.org/protobuf/", "github.com/klauspost/compress/", "github.com/prometheus/", "golang.org/x/mod/sumdb/note"},
 		never: drivers,
@@ -49,8 +51,8 @@ var rooms = map[string]room{
 	},
 	sqlite:              {may: []string{store, engine, "modernc.org/", "golang.org/x/sys/"}},
 	store + "/postgres": {may: []string{store, engine, "github.com/jackc/", "github.com/pressly/"}},
-	store + "/redis":    {may: []string{store, points, engine, "github.com/redis/"}},
-	store + "/remote":   {may: []string{store, engine, api, "google.golang.org/"}, never: drivers},
+	store + "/redis":    {may: []string{store, points, creds, engine, "github.com/redis/"}},
+	store + "/remote":   {may: []string{store, creds, engine, api, "google.golang.org/"}, never: drivers},
 	module + "/service": {
 		may:   []string{store, points, engine, api, module + "/service/decisionlog", "google.golang.org/", "buf.build/", "github.com/grpc-ecosystem/", "golang.org/x/"},
 		never: append([]string{"os/"}, drivers...),

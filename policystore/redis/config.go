@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/teishi-dev/teishi/policy"
+	"github.com/teishi-dev/teishi/policystore/credential"
 )
 
 // Config says how to reach Redis.
@@ -23,12 +24,11 @@ type Config struct {
 	// PasswordFile and SentinelPasswordFile hold a password in place of the URL's. They are read anew for every connection,
 	// so that what is rotated heals. Empty: the URL's.
 	PasswordFile, SentinelPasswordFile string
-	// CAFile holds the certificates that the servers' are verified by, in place of the system's. CertFile and KeyFile are what
-	// they know us by. All are read anew for every connection, and ask for TLS. Empty: the system's, and none.
-	CAFile, CertFile, KeyFile string
-	Domain                    string       // of the record: a slug; "teishi" if empty
-	Logger                    *slog.Logger // nil discards
-	Damaged                   func()       // is told of every head proof that is skipped because it cannot be decoded; may be nil
+	// Files are those of TLS, which they ask for. They are read anew for every connection.
+	Files   credential.Files
+	Domain  string       // of the record: a slug; "teishi" if empty
+	Logger  *slog.Logger // nil discards
+	Damaged func()       // is told of every head proof that is skipped because it cannot be decoded; may be nil
 }
 
 // DefaultDomain is the domain of a record that names none.
@@ -62,15 +62,15 @@ func newServer(c Config) (*server, error) {
 
 // check reports as an error what does not go together.
 func (s *server) check() error {
-	files := s.config
+	files := s.config.Files
 	switch {
 	case !policy.IsSlug(s.domain):
 		return fmt.Errorf("the domain %q is not a slug", s.domain)
-	case !s.tls && files.CAFile+files.CertFile+files.KeyFile != "":
+	case !s.tls && !files.None():
 		return errors.New("files for TLS are given, but the URL of Redis is not of rediss or rediss+sentinel")
-	case (files.CertFile == "") != (files.KeyFile == ""):
-		return errors.New("a certificate for Redis and its key go together")
-	case !s.sentinel && files.SentinelPasswordFile != "":
+	case files.Paired() != nil:
+		return files.Paired()
+	case !s.sentinel && s.config.SentinelPasswordFile != "":
 		return errors.New("a password for Sentinel is given, but the URL of Redis is not of redis+sentinel or rediss+sentinel")
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/teishi-dev/teishi/policystore"
+	"github.com/teishi-dev/teishi/policystore/credential"
 	"github.com/teishi-dev/teishi/policystore/redis"
 )
 
@@ -37,9 +38,9 @@ func TestConfigRefused(t *testing.T) {
 		"no master":                  {redis.Config{URL: "redis+sentinel://u:hunter2@h"}, "does not name the master"},
 		"no second host":             {redis.Config{URL: "redis+sentinel://u:hunter2@h,/m"}, "host 2 has no name"},
 		"a bad database of a master": {redis.Config{URL: "redis+sentinel://h/m/x"}, "database is not a number"},
-		"TLS files without TLS":      {redis.Config{URL: "redis://h", CAFile: "ca.pem"}, "not of rediss"},
-		"a certificate, no key":      {redis.Config{URL: "rediss://h", CertFile: "c.pem"}, "go together"},
-		"a key, no certificate":      {redis.Config{URL: "rediss://h", KeyFile: "c.key"}, "go together"},
+		"TLS files without TLS":      {redis.Config{URL: "redis://h", Files: credential.Files{CA: "ca.pem"}}, "not of rediss"},
+		"a certificate, no key":      {redis.Config{URL: "rediss://h", Files: credential.Files{Cert: "c.pem"}}, "go together"},
+		"a key, no certificate":      {redis.Config{URL: "rediss://h", Files: credential.Files{Key: "c.key"}}, "go together"},
 		"a password for a Sentinel":  {redis.Config{URL: "redis://h", SentinelPasswordFile: "pw"}, "not of redis+sentinel"},
 		"a domain":                   {redis.Config{URL: "redis://h", Domain: "a}b"}, "not a slug"},
 	} {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/teishi-dev/teishi/cluster"
 	"github.com/teishi-dev/teishi/policystore"
+	"github.com/teishi-dev/teishi/policystore/credential"
 	"github.com/teishi-dev/teishi/policystore/redis"
 	"github.com/teishi-dev/teishi/policystore/storetest"
 )
@@ -241,7 +242,7 @@ func TestTLS(t *testing.T) {
 		return path
 	}
 	with := func(c redis.Config) redis.Config {
-		c.CAFile, c.CertFile, c.KeyFile = copyTo("ca", ca.File), copyTo("cert", them.CertFile), copyTo("key", them.KeyFile)
+		c.Files = credential.Files{CA: copyTo("ca", ca.File), Cert: copyTo("cert", them.CertFile), Key: copyTo("key", them.KeyFile)}
 		return c
 	}
 	p := h.publish(func(c *redis.PublisherConfig) { c.Config = with(c.Config) })
@@ -286,7 +287,7 @@ func TestTLSOfSentinel(t *testing.T) {
 	secure := func(user string) redis.Config {
 		c := w.config(user)
 		c.URL = strings.Replace(c.URL, "redis+", "rediss+", 1)
-		c.CAFile = ca.File
+		c.Files.CA = ca.File
 		return c
 	}
 	w.house.publish(func(c *redis.PublisherConfig) { c.Config = secure(redis.Writer) })

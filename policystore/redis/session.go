@@ -3,18 +3,14 @@ package redis
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
-	"fmt"
 	"net"
-	"os"
-	"strings"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/teishi-dev/teishi/policystore"
+	"github.com/teishi-dev/teishi/policystore/credential"
 )
 
 const (
@@ -116,11 +112,11 @@ func secret(user, password, file string) (string, string, error) {
 	if file == "" {
 		return user, password, nil
 	}
-	text, err := os.ReadFile(file)
+	password, err := credential.Password(file)
 	if err != nil {
-		return "", "", &policystore.TroubleError{Trouble: policystore.Unauthorized, Err: fmt.Errorf("the password file: %w", err)}
+		return "", "", &policystore.TroubleError{Trouble: policystore.Unauthorized, Err: err}
 	}
-	return user, strings.TrimRight(string(text), "\r\n"), nil
+	return user, password, nil
 }
 
 // certificates returns what TLS is spoken with; nil if it is not.
@@ -128,7 +124,7 @@ func (s *server) certificates() (*tls.Config, error) {
 	if !s.tls {
 		return nil, nil
 	}
-	c, err := readCertificates(s.config)
+	c, err := s.config.Files.Config()
 	if err != nil {
 		return nil, &policystore.TroubleError{Trouble: policystore.Unauthorized, Err: err}
 	}
@@ -136,25 +132,4 @@ func (s *server) certificates() (*tls.Config, error) {
 		c.ServerName, _, err = net.SplitHostPort(s.hosts[0])
 	}
 	return c, err
-}
-
-func readCertificates(files Config) (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12}
-	if files.CAFile != "" {
-		text, err := os.ReadFile(files.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("the CA file: %w", err)
-		}
-		if c.RootCAs = x509.NewCertPool(); !c.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("the CA file %s holds no certificate in PEM", files.CAFile)
-		}
-	}
-	if files.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(files.CertFile, files.KeyFile)
-		if err != nil {
-			return nil, errors.New("the certificate and its key: " + err.Error())
-		}
-		c.Certificates = []tls.Certificate{pair}
-	}
-	return c, nil
 }

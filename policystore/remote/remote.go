@@ -22,19 +22,21 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
 	"github.com/teishi-dev/teishi/policystore"
+	"github.com/teishi-dev/teishi/policystore/credential"
 )
 
 // Config says which authority to follow.
 type Config struct {
-	URL    string // grpc://HOST:PORT; a name that stands for several addresses is a choice among them
+	URL    string // grpc://HOST:PORT, grpcs:// for TLS; a name that stands for several addresses is a choice among them
 	Domain string // of the record
+	// Credentials without Transport are by TLS as the system knows it where the URL is of grpcs.
+	Credentials Credentials
 }
 
 // Authority is an authority elsewhere. It is a policystore.Source and a policystore.Reporter.
@@ -61,24 +63,44 @@ const (
 
 // New returns the authority at an address, which is not connected to yet.
 func New(c Config) (*Authority, error) {
-	u, err := url.Parse(c.URL)
-	if err != nil || u.Scheme != "grpc" || u.Port() == "" || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
-		return nil, errors.New("it is not grpc://HOST:PORT")
+	address, secure, err := parse(c.URL)
+	if err != nil {
+		return nil, err
 	}
-	a := &Authority{address: net.JoinHostPort(u.Hostname(), u.Port()), domain: c.Domain}
+	creds := c.Credentials
+	switch {
+	case secure && creds.Transport == nil:
+		creds.Transport = OfFiles(credential.Files{}, "").Transport
+	case !secure && creds.Transport != nil:
+		return nil, errors.New("what TLS is spoken with is given, but the URL is not of grpcs")
+	}
+	options, err := creds.Options(address)
+	if err != nil {
+		return nil, err
+	}
+	a := &Authority{address: address, domain: c.Domain}
 	retry := grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: pingWithin}
 	retry.Backoff.BaseDelay, retry.Backoff.MaxDelay = 100*time.Millisecond, maxBackoff
-	a.conn, err = grpc.NewClient("dns:///"+a.address,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+	a.conn, err = grpc.NewClient("dns:///"+a.address, append(options,
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
 		grpc.WithDefaultServiceConfig(`{"loadBalancingConfig": [{"round_robin": {}}]}`),
 		grpc.WithConnectParams(retry),
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingAfter, Timeout: pingWithin, PermitWithoutStream: true}))
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingAfter, Timeout: pingWithin, PermitWithoutStream: true}))...)
 	if err != nil {
 		return nil, fmt.Errorf("it is no address: %w", err)
 	}
 	a.log = teishiv1.NewLogServiceClient(a.conn)
 	return a, nil
+}
+
+// parse returns the HOST:PORT of a URL, and whether it is reached by TLS. Its error does not repeat the text, in which a secret may
+// stand where it does not belong.
+func parse(text string) (address string, secure bool, err error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "grpc" && u.Scheme != "grpcs" || u.Port() == "" || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+		return "", false, errors.New("it is not grpc://HOST:PORT or grpcs://HOST:PORT")
+	}
+	return net.JoinHostPort(u.Hostname(), u.Port()), u.Scheme == "grpcs", nil
 }
 
 // Address returns where the authority is.
@@ -225,14 +247,18 @@ var reasons = map[string]error{
 	"DOMAIN_MISMATCH": &policystore.TroubleError{Trouble: policystore.Foreign, Err: errors.New("it is of another domain: see --domain")},
 }
 
-// sorts are what sort of trouble the codes of gRPC are.
-var sorts = map[codes.Code]policystore.Trouble{
-	codes.Unavailable:       policystore.Unreachable,
-	codes.DeadlineExceeded:  policystore.Timeout,
-	codes.Unauthenticated:   policystore.Unauthorized,
-	codes.PermissionDenied:  policystore.Unauthorized,
-	codes.Unimplemented:     policystore.Misconfigured,
-	codes.ResourceExhausted: policystore.Full,
+// sorts are what sort of trouble the codes of gRPC are, and what to do about it.
+var sorts = []struct {
+	code   codes.Code
+	sort   policystore.Trouble
+	advice string
+}{
+	{codes.Unavailable, policystore.Unreachable, ""},
+	{codes.DeadlineExceeded, policystore.Timeout, ""},
+	{codes.Unauthenticated, policystore.Unauthorized, ": show a token or a certificate that it believes: see --follow-token-file, --follow-cert and --follow-key"},
+	{codes.PermissionDenied, policystore.Unauthorized, ": an administrator has to grant the role replica, at *, to who the token or the certificate says this is"},
+	{codes.Unimplemented, policystore.Misconfigured, ": what answers there is no authority"},
+	{codes.ResourceExhausted, policystore.Full, ""},
 }
 
 // trouble says in words of the store what a call came to.
@@ -247,14 +273,25 @@ func (a *Authority) trouble(what string, err error) error {
 		return fmt.Errorf("%s %s: %s: %w", what, a.address, problem, known)
 	case s.Code() == codes.NotFound:
 		return fmt.Errorf("%s %s: %s: %w", what, a.address, problem, policystore.ErrNotFound)
-	case s.Code() == codes.Unimplemented:
-		problem = "what answers there is no authority: " + problem
 	}
-	sort, ok := sorts[s.Code()]
-	if !ok {
-		sort = policystore.Other
+	sort, advice := sortOf(s.Code(), problem)
+	return &policystore.TroubleError{Trouble: sort, Err: fmt.Errorf("%s %s: %s: %s%s", what, a.address, s.Code(), problem, advice)}
+}
+
+// sortOf returns what sort of trouble it is, and what to do about it if that is known.
+func sortOf(code codes.Code, problem string) (policystore.Trouble, string) {
+	switch {
+	case code == codes.Unavailable && (strings.Contains(problem, "tls: ") || strings.Contains(problem, "x509: ")):
+		return policystore.Unauthorized, ": TLS is not agreed upon: see --follow-ca, --follow-cert and --follow-key"
+	case code == codes.Unavailable && strings.Contains(problem, "server preface"):
+		return policystore.Unreachable, ": if it speaks TLS, the URL is grpcs://…"
 	}
-	return &policystore.TroubleError{Trouble: sort, Err: fmt.Errorf("%s %s: %s: %s", what, a.address, s.Code(), problem)}
+	for _, row := range sorts {
+		if row.code == code {
+			return row.sort, row.advice
+		}
+	}
+	return policystore.Other, ""
 }
 
 func reasonOf(s *status.Status) string {
