@@ -13,21 +13,50 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
 	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
+	"github.com/teishi-dev/teishi/policystore/remote"
 )
 
 // maxAnswer bounds what is received at once, in bytes: a page of answers with all their texts can be large.
 const maxAnswer = 64 << 20
 
-// serverFlags say which server is asked, and how long it is waited for.
-type serverFlags struct{ address, timeout string }
+// serverFlags say which server is asked, what it is shown, and how long it is waited for.
+type serverFlags struct {
+	address, timeout string
+	secure           boolean
+	tls              tlsFlags
+	tokenFile        string
+}
 
 func (f *serverFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.address, "server", "127.0.0.1:50051", "ask the server at `HOST:PORT`")
 	c.Flags().StringVar(&f.timeout, "timeout", "10s", "wait at most this `DURATION` for the answer")
+	f.secure.register(c.Flags(), "tls", "speak TLS with the server, which the next three do too; else it is plaintext")
+	f.tls.register(c.Flags(), "tls", "the server")
+	c.Flags().StringVar(&f.tokenFile, "token-file", "", "show the server the bearer token in this `FILE`, read anew for every call")
+}
+
+// judge notes what is wrong with the settings, and returns how long the server is waited for.
+func (f *serverFlags) judge(wrong *faults) time.Duration {
+	timeout, err := duration(f.timeout)
+	wrong.add("timeout", err)
+	wrong.add("tls", f.secure.wrong)
+	f.tls.check(wrong)
+	wrong.add("tls-key", f.tls.files.Paired())
+	wrong.add("token-file", checkToken(f.tokenFile))
+	_, err = f.credentials().Options(f.address)
+	wrong.add("token-file", err)
+	return timeout
+}
+
+// credentials returns what the server is shown, and how it is known.
+func (f *serverFlags) credentials() remote.Credentials {
+	if !f.secure.on && f.tls.files.None() {
+		return remote.Credentials{Token: remote.TokenOf(f.tokenFile)}
+	}
+	return remote.OfFiles(f.tls.files, f.tokenFile)
 }
 
 // ask calls f with a client of the server's decisions. What f returns is told with what to do about it.
@@ -51,10 +80,14 @@ func (f *serverFlags) reach(ctx context.Context, timeout time.Duration, call fun
 
 // connect returns a connection to the server, which is made when something is asked, and made again soon after it broke.
 func (f *serverFlags) connect() (*grpc.ClientConn, error) {
+	options, err := f.credentials().Options(f.address)
+	if err != nil {
+		return nil, err
+	}
 	again := backoff.Config{BaseDelay: minBackoff, Multiplier: 1.6, Jitter: 0.2, MaxDelay: maxBackoff}
-	connection, err := grpc.NewClient(f.address, grpc.WithTransportCredentials(insecure.NewCredentials()),
+	connection, err := grpc.NewClient(f.address, append(options,
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)),
-		grpc.WithConnectParams(grpc.ConnectParams{Backoff: again, MinConnectTimeout: maxBackoff}))
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: again, MinConnectTimeout: maxBackoff}))...)
 	if err != nil {
 		return nil, fmt.Errorf("%s is no address of a server: %w", f.address, err)
 	}
@@ -70,7 +103,9 @@ func (f *serverFlags) explain(err error) error {
 	reason, fields := details(s)
 	switch {
 	case s.Code() == codes.Unavailable && reason == "":
-		return fmt.Errorf("no server answers at %s: %s\nstart one with: teishi serve, or say where it is with --server", f.address, plain(s.Message()))
+		return fmt.Errorf("no server answers at %s: %s\n%s", f.address, plain(s.Message()), f.remedy(s.Message()))
+	case s.Code() == codes.Unauthenticated:
+		return fmt.Errorf("%s does not know who asks: %s\nsay it by a token with --token-file, or by a certificate with --tls-cert and --tls-key", f.address, s.Message())
 	case s.Code() == codes.DeadlineExceeded:
 		return fmt.Errorf("no answer from %s in time: %s\nwait longer with --timeout", f.address, s.Message())
 	case s.Code() == codes.Unimplemented:
@@ -82,10 +117,37 @@ func (f *serverFlags) explain(err error) error {
 	return errors.New(strings.Join(append([]string{s.Message()}, fields...), "\n  "))
 }
 
+// remedies say what to do about a connection that could not be made, by what is said of it.
+var remedies = []struct{ problem, remedy string }{
+	{"does not look like a TLS handshake", "it speaks plaintext, or another port is meant: leave out --tls, --tls-ca, --tls-cert and --tls-key, and their variables"},
+	{"unknown authority", "name the file of the authority that signed its certificate with --tls-ca"},
+	{"certificate required", "show it a certificate with --tls-cert and --tls-key"},
+	{"tls: ", "see --server, --tls-ca, --tls-cert and --tls-key"},
+}
+
+// remedy says what to do about a connection that could not be made.
+func (f *serverFlags) remedy(problem string) string {
+	secure := f.credentials().Transport != nil
+	if !secure && strings.Contains(problem, "server preface") {
+		return "if it speaks TLS, say --tls, or name the file of its authority with --tls-ca"
+	}
+	for _, row := range remedies {
+		if strings.Contains(problem, row.problem) {
+			return row.remedy
+		}
+	}
+	if secure && f.tls.files.Cert == "" && !strings.Contains(problem, "Error while dialing") {
+		return "if it asks for a certificate, show one with --tls-cert and --tls-key" // its refusal may be lost with the connection
+	}
+	return "start one with: teishi serve, or say where it is with --server"
+}
+
 // plain is what the system said of a connection, without what gRPC wraps it in.
 func plain(message string) string {
-	if _, cause, ok := strings.Cut(message, "Error while dialing: "); ok {
-		return strings.TrimSuffix(cause, `"`)
+	for _, wrapping := range []string{"Error while dialing: ", "authentication handshake failed: ", `connection error: desc = "`} {
+		if _, cause, ok := strings.Cut(message, wrapping); ok {
+			return strings.TrimSuffix(cause, `"`)
+		}
 	}
 	return message
 }

@@ -33,8 +33,7 @@ Every authority is a member, and every decision point that can reach one, until 
 		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			var wrong faults
-			timeout, err := duration(f.timeout)
-			wrong.add("timeout", err)
+			timeout := f.judge(&wrong)
 			wrong.add("output", oneOf(output, "table", "json"))
 			wrong.add("once", once.wrong)
 			if err := wrong.err("teishi fleet"); err != nil {
@@ -172,12 +171,11 @@ func (p *program) forgetCommand() *cobra.Command {
 		Args:  arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			var wrong faults
-			timeout, err := duration(f.timeout)
-			wrong.add("timeout", err)
+			timeout := f.judge(&wrong)
 			if err := wrong.err("teishi fleet forget"); err != nil {
 				return err
 			}
-			err = f.reach(c.Context(), timeout, func(ctx context.Context, c *grpc.ClientConn) error {
+			err := f.reach(c.Context(), timeout, func(ctx context.Context, c *grpc.ClientConn) error {
 				_, err := teishiv1.NewFleetServiceClient(c).ForgetReplica(ctx, &teishiv1.ForgetReplicaRequest{Id: args[0]})
 				return err
 			})

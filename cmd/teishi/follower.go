@@ -13,7 +13,7 @@ import (
 func (n *node) follow(c *serveConfig) error {
 	var origins []policystore.Origin
 	for _, o := range c.follow {
-		origin, err := n.origin(&o, c.domain)
+		origin, err := n.origin(&o)
 		if err != nil {
 			return err
 		}
@@ -32,7 +32,7 @@ func (n *node) follow(c *serveConfig) error {
 }
 
 // origin opens one thing to follow.
-func (n *node) origin(o *originSetting, domain string) (policystore.Origin, error) {
+func (n *node) origin(o *originSetting) (policystore.Origin, error) {
 	if o.redis != nil {
 		config := *o.redis
 		config.Damaged = n.metrics.DamagedProof
@@ -42,7 +42,7 @@ func (n *node) origin(o *originSetting, domain string) (policystore.Origin, erro
 		}
 		return policystore.Origin{Name: "redis", Source: source}, nil
 	}
-	authority, err := remote.New(remote.Config{URL: o.url, Domain: domain})
+	authority, err := remote.New(*o.authority)
 	if err != nil {
 		return policystore.Origin{}, fmt.Errorf("%s: %w", named("follow"), err)
 	}

@@ -56,8 +56,7 @@ func (f *questionFlags) question(command string, wrong faults) (question, error)
 	}
 	q.attributes, err = attributes(f.attributes)
 	wrong.add("attr", err)
-	q.timeout, err = duration(f.server.timeout)
-	wrong.add("timeout", err)
+	q.timeout = f.server.judge(&wrong)
 	wrong.add("output", oneOf(f.output, "table", "json"))
 	return q, wrong.err(command)
 }

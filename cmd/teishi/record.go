@@ -67,7 +67,7 @@ func (p *program) storeCommand() *cobra.Command {
 }
 
 func (p *program) repairCommand() *cobra.Command {
-	f, r, from, trustKeys := storeFlags{}, redisFlags{}, "", ""
+	f, r, from, trustKeys := storeFlags{}, originFlags{}, "", ""
 	c := &cobra.Command{
 		Use:   "repair",
 		Short: "Bring back the acknowledged entries that a record lacks, from where they still are",
@@ -95,17 +95,17 @@ stop writing as soon as they notice what is lacking, and go on by themselves whe
 	f.register(c.Flags(), "default the file in the user's data directory")
 	c.Flags().StringVar(&from, "from", "", "where the entries still are: `URL` of a Redis or an authority, or a record as with --store")
 	c.Flags().StringVar(&trustKeys, "trust-keys", "", "bring back only what is signed by a key in this `FILE`")
-	r.register(c.Flags())
+	r.register(c.Flags(), "from")
 	return c
 }
 
 // repairSource opens what entries are brought back from.
-func (p *program) repairSource(ctx context.Context, from string, f *storeFlags, r *redisFlags) (policystore.Source, func() error, error) {
+func (p *program) repairSource(ctx context.Context, from string, f *storeFlags, r *originFlags) (policystore.Source, func() error, error) {
 	scheme, _, _ := strings.Cut(from, "://")
 	switch scheme {
 	case "":
 		return nil, nil, errors.New("say where the entries still are: redis://…, grpc://…, sqlite:FILE or postgres://…")
-	case "grpc", "redis", "rediss", "redis+sentinel", "rediss+sentinel":
+	case "grpc", "grpcs", "redis", "rediss", "redis+sentinel", "rediss+sentinel":
 		return p.originSource(from, f.domain, r)
 	}
 	s, err := p.storeSetting("from", &storeFlags{store: from, domain: f.domain}, false)
@@ -120,7 +120,7 @@ func (p *program) repairSource(ctx context.Context, from string, f *storeFlags, 
 }
 
 // originSource opens a Redis or an authority.
-func (p *program) originSource(from, domain string, r *redisFlags) (policystore.Source, func() error, error) {
+func (p *program) originSource(from, domain string, r *originFlags) (policystore.Source, func() error, error) {
 	origins, err := p.origins("from", from, r, domain, nil)
 	if err != nil {
 		return nil, nil, err
@@ -132,7 +132,7 @@ func (p *program) originSource(from, domain string, r *redisFlags) (policystore.
 		source, err := redis.NewSource(*config)
 		return source, func() error { return nil }, err
 	}
-	source, err := remote.New(remote.Config{URL: origins[0].url, Domain: domain})
+	source, err := remote.New(*origins[0].authority)
 	return source, source.Close, err
 }
 

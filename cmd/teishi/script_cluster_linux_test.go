@@ -39,7 +39,8 @@ func TestClusterScripts(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			s := &stage{Cluster: part, whole: all, shared: shared, servers: make(map[string]*cluster.Teishi)}
+			s := &stage{Cluster: part, whole: all, shared: shared, servers: make(map[string]*cluster.Teishi),
+				authorities: make(map[string]*cluster.CA), fronts: make(map[string]*cluster.Front)}
 			e.Values[stageKey] = s
 			e.Defer(func() {
 				if problem := s.told(); problem != "" {
@@ -76,6 +77,9 @@ func TestClusterScripts(t *testing.T) {
 			"exits":    exitsInTimeCmd,
 			"replace":  replaceCmd,
 			"tamper":   tamperCmd,
+			"ca":       caCmd,
+			"issue":    issueCmd,
+			"front":    frontCmd,
 		},
 	})
 }
@@ -91,6 +95,9 @@ type stage struct {
 	shim     *cluster.Shim
 	servers  map[string]*cluster.Teishi
 	secrets  []string // that nobody may tell
+
+	authorities map[string]*cluster.CA
+	fronts      map[string]*cluster.Front
 }
 
 // stageKey is what a script keeps its stage under.

@@ -22,7 +22,7 @@ import (
 // serveFlags are the settings of serve as they are given.
 type serveFlags struct {
 	store               storeFlags
-	redis               redisFlags
+	origin              originFlags
 	publish, follow     string
 	example             string
 	id                  string
@@ -91,8 +91,8 @@ func (p *program) serveFlags(c *cobra.Command, f *serveFlags) {
 	flags.SortFlags = false
 	f.store.register(flags, "default a file in the user's data directory; with --example a temporary one")
 	flags.StringVar(&f.publish, "redis", "", "as an authority, publish to this Redis: `redis://HOST:PORT`, rediss:// for TLS, redis+sentinel://HOST:PORT,HOST:PORT/MASTER")
-	flags.StringVar(&f.follow, "follow", "", "be a decision point that follows the first of these that delivers: `URLS` of Redis as with --redis and of authorities, grpc://HOST:PORT, joined by commas")
-	f.redis.register(flags)
+	flags.StringVar(&f.follow, "follow", "", "be a decision point that follows the first of these that delivers: `URLS` of Redis as with --redis and of authorities, grpc://HOST:PORT, grpcs:// for TLS, joined by commas")
+	f.origin.register(flags, "follow")
 	flags.StringVar(&f.example, "example", "", "load the example `NAME` into a new record: "+strings.Join(examples.Names(), ", "))
 	flags.StringVar(&f.id, "id", "", "be known by this `NAME` in the fleet, the same after a restart (default the host's name, with the port unless it is 50051)")
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:50051", "listen on `HOST:PORT`; port 0 for a free one")
@@ -154,11 +154,9 @@ func (p *program) serveConfig(f *serveFlags) (serveConfig, error) {
 // role judges the settings that make an authority or a decision point.
 func (p *program) role(f *serveFlags, c *serveConfig, wrong *faults) {
 	var err error
-	if f.follow != "" || f.publish != "" {
-		f.redis.check(wrong)
-	}
 	if f.follow != "" {
-		c.follow, err = p.origins("follow", f.follow, &f.redis, f.store.domain, c.logger)
+		f.origin.check(wrong)
+		c.follow, err = p.origins("follow", f.follow, &f.origin, f.store.domain, c.logger)
 		wrong.add("follow", err)
 		for flag, value := range map[string]string{"store": f.store.store, "redis": f.publish, "example": f.example, "sign-key": f.signKey} {
 			if value != "" {
@@ -170,7 +168,8 @@ func (p *program) role(f *serveFlags, c *serveConfig, wrong *faults) {
 	c.store, err = p.storeSetting("store", &f.store, f.example != "")
 	wrong.add("store", err)
 	if f.publish != "" {
-		c.publish, err = p.redisConfig("redis", f.publish, &f.redis, f.store.domain, c.logger)
+		f.origin.redis.check(wrong)
+		c.publish, err = p.redisConfig("redis", f.publish, &f.origin.redis, f.store.domain, c.logger)
 		wrong.add("redis", err)
 	}
 	wrong.add("store-password-file", checkReadable(f.store.passwordFile))

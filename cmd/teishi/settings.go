@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/teishi-dev/teishi/policystore"
+	"github.com/teishi-dev/teishi/policystore/credential"
 	"github.com/teishi-dev/teishi/policystore/redis"
 	"github.com/teishi-dev/teishi/policystore/remote"
 )
@@ -26,23 +27,22 @@ func (f *storeFlags) register(flags *pflag.FlagSet, otherwise string) {
 }
 
 // redisFlags say how a Redis is reached, whichever it is.
-type redisFlags struct{ passwordFile, sentinelPasswordFile, ca, cert, key string }
+type redisFlags struct {
+	passwordFile, sentinelPasswordFile string
+	tls                                tlsFlags
+}
 
 func (f *redisFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.passwordFile, "redis-password-file", "", "read the password of Redis from this `FILE`, anew for every connection")
 	flags.StringVar(&f.sentinelPasswordFile, "redis-sentinel-password-file", "", "likewise that of the Sentinels")
-	flags.StringVar(&f.ca, "redis-ca", "", "believe the certificate of Redis if an authority in this `FILE` signed it (default those of the system)")
-	flags.StringVar(&f.cert, "redis-cert", "", "show Redis the certificate in this `FILE`")
-	flags.StringVar(&f.key, "redis-key", "", "the private key of that certificate, in this `FILE`")
+	f.tls.register(flags, "redis", "Redis")
 }
 
-// check notes which of the files cannot be read.
+// check notes what is wrong with the files.
 func (f *redisFlags) check(wrong *faults) {
 	wrong.add("redis-password-file", checkReadable(f.passwordFile))
 	wrong.add("redis-sentinel-password-file", checkReadable(f.sentinelPasswordFile))
-	wrong.add("redis-ca", checkReadable(f.ca))
-	wrong.add("redis-cert", checkReadable(f.cert))
-	wrong.add("redis-key", checkReadable(f.key))
+	f.tls.check(wrong)
 }
 
 // checkReadable reports as an error that a file which is read again and again cannot be read now; none is no file.
@@ -89,9 +89,7 @@ func (p *program) redisConfig(flag, address string, f *redisFlags, domain string
 		URL:                  address,
 		PasswordFile:         f.passwordFile,
 		SentinelPasswordFile: f.sentinelPasswordFile,
-		CAFile:               f.ca,
-		CertFile:             f.cert,
-		KeyFile:              f.key,
+		Files:                f.tls.files,
 		Domain:               domain,
 		Logger:               logger,
 	}
@@ -118,26 +116,27 @@ func hasPassword(address string) bool {
 
 // originSetting is one thing to follow.
 type originSetting struct {
-	url   string        // of an authority; empty for a Redis
-	redis *redis.Config // of a Redis
+	authority *remote.Config // of an authority; nil for a Redis
+	redis     *redis.Config  // of a Redis
 }
 
 // origins returns what is to be followed, in order, as a flag names it.
-func (p *program) origins(flag, urls string, f *redisFlags, domain string, logger *slog.Logger) ([]originSetting, error) {
+func (p *program) origins(flag, urls string, f *originFlags, domain string, logger *slog.Logger) ([]originSetting, error) {
 	var all []originSetting
 	for _, address := range splitURLs(urls) {
 		switch scheme, _, _ := strings.Cut(address, "://"); scheme {
-		case "grpc":
-			authority, err := remote.New(remote.Config{URL: address, Domain: domain})
+		case "grpc", "grpcs":
+			c := &remote.Config{URL: address, Domain: domain, Credentials: f.credentials()}
+			authority, err := remote.New(*c)
 			if err != nil {
-				return nil, fmt.Errorf("%s is not grpc://HOST:PORT", shown(address))
+				return nil, fmt.Errorf("%s: %w", shown(address), err)
 			}
-			all = append(all, originSetting{url: address})
+			all = append(all, originSetting{authority: c})
 			if err := authority.Close(); err != nil {
 				return nil, err
 			}
 		case "redis", "rediss", "redis+sentinel", "rediss+sentinel":
-			c, err := p.redisConfig(flag, address, f, domain, logger)
+			c, err := p.redisConfig(flag, address, &f.redis, domain, logger)
 			if err != nil {
 				return nil, err
 			}
@@ -175,12 +174,8 @@ func readSigner(file string) (*policystore.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	info, err := os.Stat(file)
-	if err != nil {
+	if err := credential.CheckPrivate(file); err != nil {
 		return nil, err
-	}
-	if info.Mode().Perm()&0o007 != 0 {
-		return nil, fmt.Errorf("%s can be read by everybody on this machine (mode %o): chmod 600 it", file, info.Mode().Perm())
 	}
 	return signer, nil
 }

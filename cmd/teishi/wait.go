@@ -34,8 +34,7 @@ func (p *program) waitCommand() *cobra.Command {
 		Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			var wrong faults
-			timeout, err := duration(f.server.timeout)
-			wrong.add("timeout", err)
+			timeout := f.server.judge(&wrong)
 			wrong.add("output", oneOf(f.output, "table", "json"))
 			revision, err := strconv.ParseInt(args[0], 10, 64)
 			if err != nil || revision < 1 {
