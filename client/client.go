@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/teishi-dev/teishi/policystore"
+	"github.com/teishi-dev/teishi/policystore/remote"
 )
 
 // Client asks, wherever the answer is made: [Remote] by a server, [Local] in this process. It may be used by any number of
@@ -46,13 +47,17 @@ type Config struct {
 	// Logger gets a line for each answer that was allowed without a decision, and for what befalls a watch. Nil discards.
 	Logger *slog.Logger
 
-	// Credentials are those of Dial. Nil is plaintext, which is refused unless the server is on this machine or Insecure is said.
+	// Credentials are those of connections. Nil is plaintext, which is refused unless the server is on this machine or Insecure is said.
 	Credentials credentials.TransportCredentials
+	// Token returns the bearer token that a call shows, and is asked for every call, so it should keep one while that is good. Nil
+	// shows none. An error that is a status of gRPC is what the call comes to; any other is UNAUTHENTICATED. In plaintext no token
+	// leaves this machine, whatever Insecure says.
+	Token func(context.Context) (string, error)
 	// Insecure permits plaintext over a network: whoever is on it can then forge answers.
 	Insecure bool
 	// Cache is how many answers Dial may keep, each for as long as the server permits; 0 is none.
 	Cache int
-	// DialOptions are given to gRPC after our own: interceptors, credentials of calls.
+	// DialOptions are given to gRPC by Dial after our own: interceptors.
 	DialOptions []grpc.DialOption
 
 	// Replica says what Follow follows, and how. Without Origins that is the authority at the target; an empty Domain is teishi.
@@ -68,6 +73,10 @@ func (c *Config) timeout() time.Duration {
 		return c.Timeout
 	}
 	return defaultTimeout
+}
+
+func (c *Config) credentials() remote.Credentials {
+	return remote.Credentials{Transport: c.Credentials, Token: c.Token}
 }
 
 func (c *Config) logger() *slog.Logger {

@@ -4,19 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
-	"strings"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
 	_ "google.golang.org/grpc/health" // asks servers whether they are healthy, where the service config says so
 	"google.golang.org/grpc/keepalive"
 
 	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
+	"github.com/teishi-dev/teishi/policystore/remote"
 )
 
 // Remote asks servers.
@@ -66,14 +63,14 @@ var errPlaintext = errors.New("it is not on this machine: give Credentials, or s
 // Dial returns a client of the servers at a target of gRPC: `dns:///teishi.example:8443`, or just HOST:PORT. It does not connect
 // before the first call.
 func Dial(target string, c Config) (*Remote, error) {
-	creds := c.Credentials
-	if creds == nil {
-		if !c.Insecure && !loopback(target) {
-			return nil, fmt.Errorf("dial %s: %w", target, errPlaintext)
-		}
-		creds = insecure.NewCredentials()
+	if c.Credentials == nil && !c.Insecure && !remote.Loopback(target) {
+		return nil, fmt.Errorf("dial %s: %w", target, errPlaintext)
 	}
-	conn, err := grpc.NewClient(target, append(options(creds), c.DialOptions...)...)
+	creds, err := c.credentials().Options(target)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", target, err)
+	}
+	conn, err := grpc.NewClient(target, slices.Concat(creds, options(), c.DialOptions)...)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", target, err)
 	}
@@ -88,35 +85,15 @@ func Dial(target string, c Config) (*Remote, error) {
 	return r, nil
 }
 
-func options(creds credentials.TransportCredentials) []grpc.DialOption {
+func options() []grpc.DialOption {
 	retry := grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: pingWithin}
 	retry.Backoff.BaseDelay, retry.Backoff.MaxDelay = minBackoff, maxBackoff
 	return []grpc.DialOption{
-		grpc.WithTransportCredentials(creds),
 		grpc.WithDefaultServiceConfig(serviceConfig),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
 		grpc.WithConnectParams(retry),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingAfter, Timeout: pingWithin, PermitWithoutStream: true}),
 	}
-}
-
-// loopback reports whether a target can be nothing but this machine.
-func loopback(target string) bool {
-	if strings.HasPrefix(target, "unix:") || strings.HasPrefix(target, "unix-abstract:") {
-		return true
-	}
-	for _, scheme := range [...]string{"dns:///", "passthrough:///"} {
-		target = strings.TrimPrefix(target, scheme)
-	}
-	host, _, err := net.SplitHostPort(target)
-	if err != nil {
-		host = strings.Trim(target, "[]")
-	}
-	if host == "localhost" {
-		return true
-	}
-	address, err := netip.ParseAddr(host)
-	return err == nil && address.IsLoopback()
 }
 
 // Close ends what is under way.

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
 
@@ -207,17 +208,31 @@ func TestPlaintext(t *testing.T) {
 			_ = c.Close()
 		}
 	}
-	for _, config := range []client.Config{{Insecure: true}, {Credentials: credentials.NewTLS(nil)}} {
-		c, err := client.Dial("dns:///teishi.example:8443", config)
-		if err != nil {
-			t.Fatal(err)
+	token := func(context.Context) (string, error) { return "token", nil }
+	for _, row := range []struct {
+		config client.Config
+		good   bool
+	}{
+		{client.Config{}, false},
+		{client.Config{Insecure: true}, true},
+		{client.Config{Insecure: true, Token: token}, false},
+		{client.Config{Credentials: insecure.NewCredentials(), Token: token}, false},
+		{client.Config{Credentials: credentials.NewTLS(nil)}, true},
+		{client.Config{Credentials: credentials.NewTLS(nil), Token: token}, true},
+	} {
+		c, err := client.Dial("dns:///teishi.example:8443", row.config)
+		if (err == nil) != row.good {
+			t.Errorf("Dial with %+v: %v", row.config, err)
 		}
-		_ = c.Close()
-	}
-	for _, config := range []client.Config{{}, {Credentials: credentials.NewTLS(nil)}} {
-		if l, err := client.Follow("teishi.example:8443", config); err == nil {
+		if err == nil {
+			_ = c.Close()
+		}
+		l, err := client.Follow("teishi.example:8443", row.config)
+		if (err == nil) != row.good {
+			t.Errorf("Follow with %+v: %v", row.config, err)
+		}
+		if err == nil {
 			_ = l.Close()
-			t.Errorf("Follow with %+v follows in plaintext", config)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -72,18 +71,16 @@ func (l *Local) await() {
 	}
 }
 
-// errCredentials says that following an authority knows plaintext only.
-var errCredentials = errors.New("an authority is followed in plaintext: leave Credentials out, and say Insecure, or give Origins")
-
 func authorityAt(target, domain string, c *Config) (*remote.Authority, error) {
-	if c.Credentials != nil {
-		return nil, errCredentials
+	scheme := "grpcs://"
+	if c.Credentials == nil {
+		scheme = "grpc://"
 	}
-	address := strings.TrimPrefix(strings.TrimPrefix(target, "grpc://"), "dns:///")
-	if !c.Insecure && !loopback(address) {
+	address := strings.TrimPrefix(strings.TrimPrefix(target, scheme), "dns:///")
+	if c.Credentials == nil && !c.Insecure && !remote.Loopback(address) {
 		return nil, errPlaintext
 	}
-	return remote.New(remote.Config{URL: "grpc://" + address, Domain: domain})
+	return remote.New(remote.Config{URL: scheme + address, Domain: domain, Credentials: c.credentials()})
 }
 
 // Close stops to follow.

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -35,7 +36,7 @@ type FrontConfig struct {
 }
 
 // Front is what stands in front of a server and has callers show who they are: a load balancer that terminates TLS. It answers
-// UNAUTHENTICATED to who does not show the token, and passes all other calls on, streams too.
+// UNAUTHENTICATED to who does not show the token, and passes all other calls on, streams too, and those about health anyway.
 type Front struct {
 	address string
 	serving sync.WaitGroup
@@ -133,7 +134,7 @@ func (c *FrontConfig) secure() (*tls.Config, error) {
 }
 
 // admit notes what a call shows, and refuses it unless that is the token.
-func (f *Front) admit(ctx context.Context) (*grpc.ClientConn, error) {
+func (f *Front) admit(ctx context.Context, method string) (*grpc.ClientConn, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.shown = ""
@@ -142,7 +143,9 @@ func (f *Front) admit(ctx context.Context) (*grpc.ClientConn, error) {
 			f.shown = secure.State.PeerCertificates[0].Subject.CommonName
 		}
 	}
-	if shown := metadata.ValueFromIncomingContext(ctx, "authorization"); f.config.Token != "" && (len(shown) != 1 || shown[0] != "Bearer "+f.config.Token) {
+	shown := metadata.ValueFromIncomingContext(ctx, "authorization")
+	known := f.config.Token == "" || len(shown) == 1 && shown[0] == "Bearer "+f.config.Token
+	if !known && !strings.HasPrefix(method, "/grpc.health.v1.Health/") {
 		return nil, status.Error(codes.Unauthenticated, "there is no token, or it is not the one")
 	}
 	return f.behind, nil
@@ -152,11 +155,11 @@ func (f *Front) admit(ctx context.Context) (*grpc.ClientConn, error) {
 func (f *Front) pass(_ any, caller grpc.ServerStream) error {
 	ctx, cancel := context.WithCancel(caller.Context())
 	defer cancel()
-	behind, err := f.admit(ctx)
+	method, _ := grpc.MethodFromServerStream(caller)
+	behind, err := f.admit(ctx, method)
 	if err != nil {
 		return err
 	}
-	method, _ := grpc.MethodFromServerStream(caller)
 	both := &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}
 	called, err := behind.NewStream(ctx, both, method, grpc.ForceCodecV2(untouched{}))
 	if err != nil {
