@@ -1,6 +1,6 @@
 // Package client asks Teishi, from Go: may this organization use this app for this purpose, in these circumstances, now?
 //
-//	c, err := client.Dial("dns:///teishi.example:8443", client.Config{Credentials: credentials.NewTLS(nil)})
+//	c, err := client.Dial("dns:///teishi.example:8443", client.Config{Credentials: credentials.NewTLS(nil), Token: token})
 //	…
 //	d, err := c.Check(ctx, client.Query{Organization: "jp-mic", App: "line", Purpose: "feedback.opinion"})
 //	if err != nil {

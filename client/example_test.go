@@ -8,11 +8,13 @@ import (
 	"net/http/httptest"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 
 	"github.com/teishi-dev/teishi/client"
+	"github.com/teishi-dev/teishi/policystore/credential"
 )
 
-// Ask a server. In production that is Dial("dns:///teishi.example:8443", client.Config{Credentials: …}).
+// Ask a server. In production it wants to know who asks: see Config.
 func ExampleDial() {
 	h, end := example()
 	defer end()
@@ -41,6 +43,22 @@ func ExampleDial() {
 		fmt.Println("honour", o.Text) // or do not act
 	}
 	// Output: DENIED: SUSPENDED: halt/all of mic (Halt)
+}
+
+// Show who asks, to a server that is known by an authority of the system. The file is read for every call, since tokens are exchanged.
+func ExampleConfig() {
+	c, err := client.Dial("dns:///teishi.example:8443", client.Config{
+		Credentials: credentials.NewTLS(nil),
+		Token: func(context.Context) (string, error) {
+			return credential.Token("/var/run/secrets/teishi/token")
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(c.Close()) // nothing was asked, so nothing was connected to
+	// Output: <nil>
 }
 
 // Decide in this process, from a record that it follows.

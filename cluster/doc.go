@@ -7,6 +7,7 @@
 //	Cluster ── a directory, and everything that was started in it
 //	   ├─ Postgres, PgBouncer, Redis, Sentinel, Teishi ── each a Process: Kill, Stop, Pause, Resume, Restart, Log
 //	   ├─ Shim ── a TCP proxy with a fault of its own
+//	   ├─ Front ── a proxy that speaks TLS, and has callers show a certificate or a token
 //	   └─ CA ── certificates for those that are to speak TLS
 //
 // What it promises: servers listen on the loopback only. Close ends all of them and removes what they wrote. None outlives

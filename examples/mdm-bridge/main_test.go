@@ -21,7 +21,7 @@ import (
 	"github.com/teishi-dev/teishi/cluster"
 )
 
-// TestBridge has a bridge follow a server through a halt, a restart of the server, a partial lift and the last one, and a list of what
+// TestBridge has a bridge follow a server, which asks who calls, through a halt, a restart of the server, a partial lift and the last one, and a list of what
 // alone is allowed.
 func TestBridge(t *testing.T) {
 	c := cluster.Test(t)
@@ -44,11 +44,18 @@ func TestBridge(t *testing.T) {
 	call(t, registry.PutOrganization, &teishiv1.PutOrganizationRequest{}, "organization { id: 'mic' } reason: 'it is there'")
 	call(t, registry.PutApp, &teishiv1.PutAppRequest{}, "app { id: 'line' identifiers: 'ios:jp.naver.line' } reason: 'it is used'")
 	call(t, registry.PutApp, &teishiv1.PutAppRequest{}, "app { id: 'mail' identifiers: 'ios:com.example.mail' } reason: 'it is used'")
+	front, ca, token := guard(t, c, server)
+	if err := run(t.Context(), []string{"--address", front, "--organization", "mic", "--tls-ca", ca}); status.Code(err) != codes.Unauthenticated {
+		t.Errorf("without a token: %v", err)
+	}
+	if err := run(t.Context(), []string{"--address", server.Addr(), "--organization", "mic", "--token-file", token}); err == nil {
+		t.Error("a token is shown in plaintext")
+	}
 	file := filepath.Join(t.TempDir(), "restrictions.mobileconfig")
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(ctx, []string{"--address", server.Addr(), "--organization", "mic", "--profile", file})
+		ended <- run(ctx, []string{"--address", front, "--organization", "mic", "--profile", file, "--tls-ca", ca, "--token-file", token})
 	}()
 	await(t, file, "blockedAppBundleIDs</key>\n\t\t\t<array></array>")
 
@@ -70,6 +77,24 @@ func TestBridge(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
+}
+
+// guard has who reaches the server by the address speak TLS and show a token, and returns the files of both.
+func guard(t *testing.T, c *cluster.Cluster, server *cluster.Teishi) (address, ca, token string) {
+	t.Helper()
+	authority, err := c.NewCA()
+	if err != nil {
+		t.Fatal(err)
+	}
+	front, err := c.StartFront(cluster.FrontConfig{Target: server.Addr(), CA: authority, Token: "bridge"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token = filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("bridge\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return front.Addr(), authority.File, token
 }
 
 // await waits until the file has the text.
