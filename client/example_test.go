@@ -45,7 +45,7 @@ func ExampleDial() {
 	// Output: DENIED: SUSPENDED: halt/all of mic (Halt)
 }
 
-// Show who asks, to a server that is known by an authority of the system. The file is read for every call, since tokens are exchanged.
+// Show who asks, to a server that is known by a certificate authority of the system. The file is read for every call, since tokens are exchanged.
 func ExampleConfig() {
 	c, err := client.Dial("dns:///teishi.example:8443", client.Config{
 		Credentials: credentials.NewTLS(nil),

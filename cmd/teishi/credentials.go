@@ -16,7 +16,7 @@ type tlsFlags struct {
 // register adds the flags, in words for whom it is that TLS is spoken with.
 func (f *tlsFlags) register(flags *pflag.FlagSet, prefix, whom string) {
 	f.prefix = prefix
-	flags.StringVar(&f.files.CA, prefix+"-ca", "", "believe the certificate of "+whom+" if an authority in this `FILE` signed it (default those of the system)")
+	flags.StringVar(&f.files.CA, prefix+"-ca", "", "believe the certificate of "+whom+" if one in this `FILE` signed it (default those of the system)")
 	flags.StringVar(&f.files.Cert, prefix+"-cert", "", "show "+whom+" the certificate in this `FILE`")
 	flags.StringVar(&f.files.Key, prefix+"-key", "", "the private key of that certificate, in this `FILE`")
 }
@@ -47,7 +47,7 @@ type originFlags struct {
 
 func (f *originFlags) register(flags *pflag.FlagSet, prefix string) {
 	f.redis.register(flags)
-	f.authority.register(flags, prefix, "an authority, of grpcs://…,")
+	f.authority.register(flags, prefix, "an authority of grpcs://…")
 	flags.StringVar(&f.tokenFile, prefix+"-token-file", "", "show an authority the bearer token in this `FILE`, read anew for every call")
 }
 

@@ -120,7 +120,7 @@ func (f *serverFlags) explain(err error) error {
 // remedies say what to do about a connection that could not be made, by what is said of it.
 var remedies = []struct{ problem, remedy string }{
 	{"does not look like a TLS handshake", "it speaks plaintext, or another port is meant: leave out --tls, --tls-ca, --tls-cert and --tls-key, and their variables"},
-	{"unknown authority", "name the file of the authority that signed its certificate with --tls-ca"},
+	{"unknown authority", "name the file of the certificate authority that signed its certificate with --tls-ca"},
 	{"certificate required", "show it a certificate with --tls-cert and --tls-key"},
 	{"tls: ", "see --server, --tls-ca, --tls-cert and --tls-key"},
 }
@@ -129,7 +129,7 @@ var remedies = []struct{ problem, remedy string }{
 func (f *serverFlags) remedy(problem string) string {
 	secure := f.credentials().Transport != nil
 	if !secure && strings.Contains(problem, "server preface") {
-		return "if it speaks TLS, say --tls, or name the file of its authority with --tls-ca"
+		return "if it speaks TLS, say --tls, or name the file of its certificate authority with --tls-ca"
 	}
 	for _, row := range remedies {
 		if strings.Contains(problem, row.problem) {

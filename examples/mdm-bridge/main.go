@@ -5,7 +5,7 @@
 //
 //	go run ./examples/mdm-bridge --organization jp-mic --device government-issued
 //
-// Where Teishi speaks TLS, name the file of the authority that signed its certificate (--tls-ca, or TEISHI_TLS_CA); where it asks who
+// Where Teishi speaks TLS, name the file of the certificate authority that signed its certificate (--tls-ca, or TEISHI_TLS_CA); where it asks who
 // calls, the file of a bearer token (--token-file, or TEISHI_TOKEN_FILE).
 //
 // The file is written anew each time that what devices are to block changes: within milliseconds of a halt, and at the instant at
@@ -43,7 +43,7 @@ func run(ctx context.Context, args []string) error {
 	b := &bridge{request: &teishiv1.WatchRestrictionsRequest{Platform: "ios"}}
 	flags := flag.NewFlagSet("mdm-bridge", flag.ContinueOnError)
 	address := flags.String("address", "127.0.0.1:50051", "where Teishi is: a decision point or an authority")
-	ca := flags.String("tls-ca", os.Getenv("TEISHI_TLS_CA"), "speak TLS with who has a certificate of the authority in this file; without one it is plaintext")
+	ca := flags.String("tls-ca", os.Getenv("TEISHI_TLS_CA"), "speak TLS with who has a certificate of the certificate authority in this file; without one it is plaintext")
 	token := flags.String("token-file", os.Getenv("TEISHI_TOKEN_FILE"), "show the bearer token in this file, by TLS only")
 	flags.StringVar(&b.request.Organization, "organization", "", "whose devices they are, by id or alias")
 	flags.StringVar(&b.request.Device, "device", "government-issued", "their class, a value of the attribute device")

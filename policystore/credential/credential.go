@@ -16,10 +16,10 @@ import (
 	"strings"
 )
 
-// Files name what TLS is spoken with. The zero value believes the authorities of the system, and shows nothing.
+// Files name what TLS is spoken with. The zero value believes the certificate authorities of the system, and shows nothing.
 type Files struct {
-	CA   string // certificates of the authorities that are believed, in PEM
-	Cert string // the certificate that is shown, and those that lead from it to its authority, in PEM
+	CA   string // certificates of the certificate authorities that are believed, in PEM
+	Cert string // the certificate that is shown, and those that lead from it to its certificate authority, in PEM
 	Key  string // its private key, in PEM
 }
 
@@ -51,7 +51,7 @@ func (f Files) Config() (*tls.Config, error) {
 	return c, nil
 }
 
-// Roots returns the authorities that are believed; nil, which are those of the system, if no file names them.
+// Roots returns the certificate authorities that are believed; nil, which are those of the system, if no file names them.
 func (f Files) Roots() (*x509.CertPool, error) {
 	if f.CA == "" {
 		return nil, nil
