@@ -11,7 +11,15 @@ import (
 // retouch changes one small thing of the world, to whatever effect. The former world stays as it was.
 func (g *generator) retouch() {
 	g.world = maps.Clone(g.world)
-	pick(g.dice, []func(){g.retouchDirective, g.retouchDirective, g.retouchDirective, g.retouchOrganization, g.retouchApp, g.retouchApp, g.replace})()
+	pick(g.dice, []func(){g.retouchDirective, g.retouchDirective, g.retouchDirective, g.retouchOrganization, g.retouchApp, g.retouchApp, g.replace, g.retouchAndDelete})()
+}
+
+// retouchAndDelete drops from a text, it may be, what named something, and deletes that too.
+func (g *generator) retouchAndDelete() {
+	g.retouchDirective()
+	for range 4 {
+		g.delete()
+	}
 }
 
 // retouchDirective changes one facet of a text, or one term beside it.

@@ -18,13 +18,8 @@ func Loosens(before *Snapshot, changes []Change) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loosening{before: before, after: after, named: make(map[string]bool), deleted: make(map[Key]bool),
+	l := &loosening{before: before, after: after, named: make(map[string]bool),
 		moves: make(map[trait][]*move), heirs: make(map[int32][]*heir)}
-	for _, c := range changes {
-		if c.Put == nil {
-			l.deleted[c.Delete] = true
-		}
-	}
 	for _, c := range changes {
 		if err := l.note(c.Key()); err != nil {
 			return nil, err
@@ -39,7 +34,6 @@ func Loosens(before *Snapshot, changes []Change) ([]string, error) {
 type loosening struct {
 	before, after *Snapshot
 	named         map[string]bool // directives that are found to be loosened
-	deleted       map[Key]bool
 
 	// What of the registry becomes otherwise.
 	moves      map[trait][]*move // of organizations, by each trait that tells them apart

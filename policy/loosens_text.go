@@ -49,22 +49,7 @@ func (l *loosening) onlyTightens(was, is *Directive) bool {
 		liftsNoSooner(was, is) &&
 		exemptsNoMore(was.ExemptionRules, is.ExemptionRules) &&
 		l.bindsNoLess(was, is) &&
-		l.carvesNoMore(was, is) &&
-		!l.namesDeleted(was)
-}
-
-// namesDeleted reports whether the former text names what the entry deletes: how much that text held for without it is not
-// worth knowing.
-func (l *loosening) namesDeleted(was *Directive) bool {
-	if len(l.deleted) == 0 {
-		return false
-	}
-	for named := range namedBy(was) {
-		if l.deleted[named] {
-			return true
-		}
-	}
-	return false
+		l.carvesNoMore(was, is)
 }
 
 // liftsNoSooner reports whether the concerns that lift the directive when they are resolved are no fewer.
