@@ -61,7 +61,8 @@ func (l *loosening) note(k Key) error {
 		l.noteDirective(k.ID)
 	case KindRelease:
 		l.noteRelease(k)
-	case KindConcern, KindStatement, KindGrant, KindProposal: // no answer is made of them: a lift that comes with the last concern is a change of its own
+	case KindConcern, KindStatement, KindGrant, KindProposal:
+		// No answer is made of them. The lift that comes with the last concern is a change of its own.
 	default:
 		return fmt.Errorf("what a change of %s loosens is not known", k)
 	}
