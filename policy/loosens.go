@@ -71,7 +71,10 @@ func (l *loosening) note(k Key) error {
 
 // judgeAll judges the directives as they were by what of the registry becomes otherwise.
 func (l *loosening) judgeAll() {
-	if len(l.moves)+len(l.heirs) == 0 && l.attributes == 0 && !l.rootNew && !l.rootGone {
+	if l.rootNew {
+		l.judgeRoots()
+	}
+	if len(l.moves)+len(l.heirs) == 0 && l.attributes == 0 && !l.rootGone {
 		return
 	}
 	for row := range l.before.directives.rows.n {
@@ -94,15 +97,7 @@ func (l *loosening) judge(text *Directive, rule *directiveRow) bool {
 			return true
 		}
 	}
-	if !binding {
-		return false
-	}
-	for _, row := range rule.releases.all() {
-		if l.holdsMore(l.before.holes.at(row), rule) {
-			return true
-		}
-	}
-	return l.rootNew && l.deniedAll(rule)
+	return binding && slices.ContainsFunc(rule.releases.all(), func(row int32) bool { return l.holdsMore(l.before.holes.at(row), rule) })
 }
 
 // holdsLess reports whether the binding provision could be less true of something than it was.

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -15,25 +16,39 @@ func (l *loosening) notePurpose(id string) {
 	l.rootGone = l.rootGone || l.after.Purpose(id) == nil
 }
 
-// deniedAll reports whether the directive could deny a question without a purpose, so at every purpose there was, and not at
-// a new one that nothing names.
-func (l *loosening) deniedAll(rule *directiveRow) bool {
-	var denied mask
-	some := false // provisions hold for some purposes
+// frees returns the purposes at which the directive denies though it may not at a new one that nothing names.
+func (l *loosening) frees(rule *directiveRow) (denied mask) {
+	opens := slices.ContainsFunc(rule.releases.all(), l.opensUnnamed)
 	for _, row := range rule.provisions {
-		if p := l.before.provisions.at(row); p.force == Binding {
-			facet := l.before.facets.rows.at(p.selector.facet)
+		p := l.before.provisions.at(row)
+		if facet := l.before.facets.rows.at(p.selector.facet); p.force == Binding && (opens || len(facet.selector.In) > 0) {
 			denied = denied.or(facet.mask)
-			some = some || len(facet.selector.In) > 0
 		}
 	}
-	return l.before.tree.all.not(denied).empty() && (some || slices.ContainsFunc(rule.releases.all(), l.opensUnnamed))
+	return denied
 }
 
 // opensUnnamed reports whether the release holds for a purpose that nothing names, and not for every other.
 func (l *loosening) opensUnnamed(row int32) bool {
 	purposes := &l.before.holes.at(row).release.Selector.Purposes
 	return len(purposes.In) == 0 && len(purposes.Out) > 0
+}
+
+// judgeRoots judges a new purpose beneath none. It can only free a question without a purpose, which is denied if all purposes
+// are, and it may take several directives to do that.
+func (l *loosening) judgeRoots() {
+	var all mask
+	freeing := make(map[string]bool)
+	for row := range l.before.directives.rows.n {
+		text := l.before.directives.rows.at(row).resource
+		if denied := l.frees(l.before.rules.at(row)); text.Withdrawal == nil && !denied.empty() {
+			freeing[text.ID] = true
+			all = all.or(denied)
+		}
+	}
+	if l.before.tree.all.not(all).empty() {
+		maps.Copy(l.named, freeing)
+	}
 }
 
 // noteAttribute notes an attribute whose values are not the same: of a value that comes or goes, conditions become known or

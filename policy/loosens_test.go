@@ -185,6 +185,7 @@ func TestLoosensBySelectors(t *testing.T) {
 		{"another kind", inSelector("kind", func(s *policy.Selector) { s.Organizations.Kinds = []string{"court"} }), []string{"kind"}},
 		{"another app", inSelector("app", func(s *policy.Selector) { s.Targets.In[0].App = "line-pay" }), []string{"app"}},
 		{"an app more", inSelector("app", func(s *policy.Selector) { s.Targets.In = append(s.Targets.In, policy.Target{App: "line-pay"}) }), nil},
+		{"apps of another vendor", inSelector("vendor", func(s *policy.Selector) { s.Targets.In[0].Vendor = "zhd" }), []string{"vendor"}},
 		{"a vendor's app of a tag", inSelector("vendor", func(s *policy.Selector) { s.Targets.In[0].Tag = "sns" }), []string{"vendor"}},
 		{"all apps", inSelector("app", func(s *policy.Selector) { s.Targets = policy.TargetSelector{All: true} }), nil},
 		{"an app left out", inSelector("allow", func(s *policy.Selector) { s.Targets.Out = []policy.Target{{App: "line-pay"}} }), []string{"allow"}},
@@ -196,6 +197,8 @@ func TestLoosensBySelectors(t *testing.T) {
 		{"a condition less", inSelector("devices", func(s *policy.Selector) { s.Conditions = nil }), nil},
 		{"a value more", inSelector("devices", func(s *policy.Selector) { s.Conditions[0].Values = []string{"blue", "red"} }), nil},
 		{"a value beneath", inSelector("devices", func(s *policy.Selector) { s.Conditions[0].Values = []string{"red.dark"} }), []string{"devices"}},
+		{"a purpose that begins alike", append(inSelector("service", func(s *policy.Selector) { s.Purposes.In = []string{"serv"} }), puts(&policy.Purpose{ID: "serv"})...),
+			[]string{"purposes", "service"}},
 		{"a window", inSelector("app", func(s *policy.Selector) { s.Window = since("2021-03-20") }), []string{"app"}},
 	})
 }
@@ -289,7 +292,7 @@ func TestLoosensByVocabulary(t *testing.T) {
 	colours := func(values ...string) []policy.Change { return puts(&policy.Attribute{ID: "colour", Values: values}) }
 	testLoosens(t, statute(t), []loosening{
 		{"a purpose beneath another", puts(&policy.Purpose{ID: "service.new"}), nil},
-		{"a new purpose", puts(&policy.Purpose{ID: "new"}), []string{"purposes"}},
+		{"a new purpose", puts(&policy.Purpose{ID: "new"}), []string{"purposes", "service"}},
 		{"another name", puts(&policy.Purpose{ID: "service", Names: policy.TextOf(map[string]string{"en": "s"}), Retired: true}), nil},
 		{"a purpose less beneath another", deletes(key(policy.KindPurpose, "service.local")), nil},
 		{"a value more", colours("red", "red.dark", "blue", "green", "red.light"), []string{"devices"}},
@@ -299,6 +302,14 @@ func TestLoosensByVocabulary(t *testing.T) {
 		{"another attribute", puts(&policy.Attribute{ID: "mark", Values: []string{"x", "y", "z"}}), nil},
 	})
 	free := propose(t, statute(t), puts(&policy.Purpose{ID: "new"}))
+	testLoosens(t, free, []loosening{{"a purpose beside one that is free", puts(&policy.Purpose{ID: "newer"}), nil}})
+	opened := propose(t, statute(t), inSelector("purposes", func(s *policy.Selector) { s.Purposes.In = []string{"internal"} }))
+	testLoosens(t, opened, []loosening{{"a new purpose that one is free beside", puts(&policy.Purpose{ID: "new"}), nil}})
+	opened = propose(t, opened, amended("allow", func(d *policy.Directive) {
+		d.CarveOuts = []policy.Release{{ID: "c", Directive: "allow", Kind: policy.CarveOut, EndTime: policy.Forever,
+			Selector: policy.Selector{Purposes: policy.PurposeSelector{Out: []string{"internal"}}, Window: policy.Always}}}
+	}))
+	testLoosens(t, opened, []loosening{{"a new purpose that is carved out", puts(&policy.Purpose{ID: "new"}), []string{"allow", "purposes", "service"}}})
 	want := []string{"allow", "app", "devices", "except", "full", "kind", "tag", "vendor"}
 	if got, err := policy.Loosens(free, deletes(key(policy.KindPurpose, "new"))); err != nil || !slices.Equal(got, want) {
 		t.Errorf("of a purpose gone: Loosens = %q, %v, want %q", got, err, want)
