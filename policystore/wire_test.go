@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
@@ -101,7 +102,31 @@ func FuzzDecodeChanges(f *testing.F) {
 		}
 		f.Add(payload)
 	}
-	f.Fuzz(func(t *testing.T, payload []byte) { wantRead(t, payload) })
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		if wantRead(t, payload) {
+			wantKept(t, payload)
+		}
+	})
+}
+
+// wantKept checks that what is read from a payload is the same once it is written as we write it.
+func wantKept(t *testing.T, payload []byte) {
+	t.Helper()
+	read, err := policystore.DecodeChanges(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	written, err := policystore.EncodeChanges(read)
+	if err != nil {
+		t.Fatalf("what is read from %x cannot be written: %v", payload, err)
+	}
+	again, err := policystore.DecodeChanges(written)
+	if err != nil {
+		t.Fatalf("what is read from %x is refused once it is written: %v", payload, err)
+	}
+	if diff := cmp.Diff(read, again, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("from %x (-read +written):\n%s", payload, diff)
+	}
 }
 
 // What nobody writes and not everybody reads alike is refused.
