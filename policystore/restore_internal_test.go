@@ -33,6 +33,7 @@ func FuzzRestore(f *testing.F) {
 	f.Add(false, c.Body)
 	chunks := slices.Collect(plain(&c, s))
 	f.Add(true, chunks[1])
+	f.Add(true, slices.Concat(chunks[1], chunks[1])) // everything twice
 	f.Fuzz(func(t *testing.T, raw bool, body []byte) {
 		made := c
 		made.Body = body

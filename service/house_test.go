@@ -28,7 +28,7 @@ import (
 
 // house is a whole server on a record of its own, and its callers.
 type house struct {
-	t          *testing.T
+	t          testing.TB
 	server     *service.Server
 	log        *sqlite.Log
 	replica    *policystore.Replica
@@ -64,7 +64,7 @@ func (l *lines) String() string {
 const domain = "teishi"
 
 // open starts a server on a new record; change may alter its configuration.
-func open(t *testing.T, change ...func(*service.Config)) *house {
+func open(t testing.TB, change ...func(*service.Config)) *house {
 	t.Helper()
 	h := built(t, change...)
 	h.dial()
@@ -72,7 +72,7 @@ func open(t *testing.T, change ...func(*service.Config)) *house {
 }
 
 // built is a house whose server does not serve yet.
-func built(t *testing.T, change ...func(*service.Config)) *house {
+func built(t testing.TB, change ...func(*service.Config)) *house {
 	t.Helper()
 	h := &house{t: t, lines: &lines{}}
 	logger := slog.New(slog.NewTextHandler(h.lines, nil))
@@ -179,7 +179,7 @@ func (h *house) unchanged(do func()) {
 }
 
 // text makes a message of its text format.
-func text[M proto.Message](t *testing.T, m M, format string) M {
+func text[M proto.Message](t testing.TB, m M, format string) M {
 	t.Helper()
 	if err := prototext.Unmarshal([]byte(format), m); err != nil {
 		t.Fatalf("%s: %v", short(format), err)
@@ -219,7 +219,7 @@ type problem struct {
 	field  string // of the first violation; empty: none
 }
 
-func (want problem) check(t *testing.T, what string, err error) {
+func (want problem) check(t testing.TB, what string, err error) {
 	t.Helper()
 	if got := problemOf(err); got != want {
 		t.Errorf("%s = %v, want %v: %s", what, got, want, describe(err))
