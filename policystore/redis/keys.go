@@ -57,10 +57,11 @@ func parseStage(text string) (stage, error) {
 	epoch, revision, _ := strings.Cut(text, ":")
 	e, err := strconv.ParseInt(epoch, 10, 64)
 	r, err2 := strconv.ParseInt(revision, 10, 64)
-	if err != nil || err2 != nil || e < 1 || r < 1 {
+	s := stage{e, policy.Revision(r)}
+	if err != nil || err2 != nil || e < 1 || r < 1 || s.String() != text {
 		return stage{}, fmt.Errorf("%q names no checkpoint: %w", text, policystore.ErrBroken)
 	}
-	return stage{e, policy.Revision(r)}, nil
+	return s, nil
 }
 
 // epochOf returns the epoch that meta has, 0 if it has none. One that no publisher has written so is none: scripts compare the
@@ -80,7 +81,7 @@ func idOf(r policy.Revision) string { return strconv.FormatInt(int64(r), 10) + "
 func revisionOf(id string) (policy.Revision, error) {
 	text, ok := strings.CutSuffix(id, "-0")
 	r, err := strconv.ParseInt(text, 10, 64)
-	if !ok || err != nil || r < 0 {
+	if !ok || err != nil || r < 0 || strconv.FormatInt(r, 10) != text {
 		return 0, fmt.Errorf("%q is not the id of an entry: %w", id, policystore.ErrBroken)
 	}
 	return policy.Revision(r), nil
