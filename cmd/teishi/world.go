@@ -10,6 +10,7 @@ import (
 	"buf.build/go/protovalidate"
 	"buf.build/go/protoyaml"
 	"go.yaml.in/yaml/v3"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
 	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
@@ -37,7 +38,7 @@ func (p place) String() string { return fmt.Sprintf("%s:%d", p.file, p.line) }
 type scenario struct {
 	*teishiv1.Scenario
 	place  place
-	asked  string          // the question in JSON, as it is written
+	asked  string          // the question in JSON
 	stated map[string]bool // the fields of its expectation that are written, be it as an empty list
 }
 
@@ -109,13 +110,27 @@ func (w *world) readScenarios(name string, data []byte, items []*yaml.Node) erro
 				stated[key] = true
 			}
 		}
+		at := place{name, items[i].Line}
 		if len(stated) == 0 {
-			wrong = append(wrong, fmt.Errorf("%s: `expect:` is empty, so every answer would do: state the outcome", place{name, items[i].Line}))
+			wrong = append(wrong, fmt.Errorf("%s: `expect:` is empty, so every answer would do: state the outcome", at))
 		}
-		asked := asJSON(valueOf(items[i], "check"))
-		w.scenarios = append(w.scenarios, scenario{Scenario: s, place: place{name, items[i].Line}, asked: asked, stated: stated})
+		asked, err := questionJSON(valueOf(items[i], "check"), s.GetCheck())
+		if err != nil {
+			wrong = append(wrong, fmt.Errorf("%s: %w", at, err))
+		}
+		w.scenarios = append(w.scenarios, scenario{Scenario: s, place: at, asked: asked, stated: stated})
 	}
 	return errors.Join(wrong...)
+}
+
+// questionJSON returns a question in JSON, in the order in which it is written, unless YAML has words for it that JSON has not.
+func questionJSON(written *yaml.Node, m *teishiv1.CheckRequest) (string, error) {
+	asked, read := asJSON(written), &teishiv1.CheckRequest{}
+	if err := protojson.Unmarshal([]byte(asked), read); err == nil && proto.Equal(read, m) {
+		return asked, nil
+	}
+	b, err := protojson.Marshal(m)
+	return string(b), err
 }
 
 // decode reads a file into a message; its errors name file, line and column.
