@@ -22,7 +22,7 @@ type row struct {
 }
 
 // rows are all of them. Every one begins with a house under load and must end with all of it FRESH.
-var rows = slices.Concat(redisRows, deliveryRows, storeRows, clockRows, recordRows, watchRows, auditRows)
+var rows = slices.Concat(redisRows, deliveryRows, storeRows, clockRows, recordRows, watchRows, hostileRows, auditRows)
 
 // proof is a mutation proof: the row must fail by each of the invariants once the guard is gone.
 type proof struct {
@@ -48,6 +48,10 @@ var mutations = []proof{
 	{"I11", "beginning", "21"},
 	{"I12", "drain", "22a"},
 	{"I11", "backoff", "1b"},
+	{"I11", "message", "24"},
+	{"I11", "headers", "24"},
+	{"I11", "pings", "25"},
+	{"I11", "handshake", "25"},
 	{"I12", "silence", "7d"},
 }
 

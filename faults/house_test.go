@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,8 +14,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"google.golang.org/grpc"
 
 	"github.com/teishi-dev/teishi/cluster"
 	"github.com/teishi-dev/teishi/policystore"
@@ -65,7 +64,7 @@ type house struct {
 	room        int64             // that the row needs of a server's memory beyond the rest
 	history     *history
 	load        *load
-	dialled     []*grpc.ClientConn // by the row
+	dialled     []io.Closer // by the row
 	signKey     string
 	trustKeys   string
 }

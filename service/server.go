@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 
 	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
 	"github.com/teishi-dev/teishi/policystore"
+	"github.com/teishi-dev/teishi/policystore/failpoint"
 	"github.com/teishi-dev/teishi/service/decisionlog"
 )
 
@@ -130,11 +132,11 @@ const (
 // the same until a call reaches its handler.
 func Transport() []grpc.ServerOption {
 	return []grpc.ServerOption{
-		grpc.MaxRecvMsgSize(maxMessage),
-		grpc.MaxHeaderListSize(maxHeaders),
+		grpc.MaxRecvMsgSize(bound("message", maxMessage, math.MaxInt32)),
+		grpc.MaxHeaderListSize(bound[uint32]("headers", maxHeaders, math.MaxInt32)),
 		grpc.MaxConcurrentStreams(maxStreams),
-		grpc.ConnectionTimeout(handshakeTime),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
+		grpc.ConnectionTimeout(bound("handshake", handshakeTime, time.Hour)),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: bound("pings", minPing, time.Nanosecond), PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			MaxConnectionAge:      maxAge,
 			MaxConnectionAgeGrace: maxAgeGrace,
@@ -143,6 +145,14 @@ func Transport() []grpc.ServerOption {
 		grpc.NumStreamWorkers(workers),
 		grpc.WaitForHandlers(true), // the store may be closed after us
 	}
+}
+
+// bound returns a limit, or the other where the fault suite has taken the guard of that name away.
+func bound[T any](guard string, limit, other T) T {
+	if failpoint.Without(guard) {
+		return other
+	}
+	return limit
 }
 
 // live is the service whose health says that the process answers, whatever else. That of the empty name says that it has
