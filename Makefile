@@ -15,7 +15,39 @@ VULNDB := https://vuln.go.dev
 
 .PHONY: help
 help: ## Say what there is to make.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build the program as it is released: the same tree and the same Go give the same bytes, wherever it lies.
+	$(RELEASED) go build $(RELEASE) -o teishi ./cmd/teishi
+
+# The tree has to be clean for what is built of it to be told from its commit.
+.PHONY: reproducible
+reproducible: ## Build the commit twice, in other places and with nothing kept, and compare.
+	@places=$$(mktemp -d) && trap 'chmod -R u+w "$$places"; rm -rf "$$places"' EXIT && \
+	for place in one another/place; do \
+		git clone -q . "$$places/$$place" && (cd "$$places/$$place" && \
+		$(RELEASED) GOCACHE="$$places/cache" go build $(RELEASE) -o teishi ./cmd/teishi) && rm -rf "$$places/cache" || exit 1; \
+	done && cd "$$places" && sha256sum one/teishi another/place/teishi && cmp one/teishi another/place/teishi
+
+RELEASED := CGO_ENABLED=0 GOFLAGS= GOWORK=off
+RELEASE := -trimpath -buildvcs=true
+
+BILL := sbom.cdx.json
+
+.PHONY: sbom
+sbom: ## Write sbom.cdx.json: the modules that the program is built from, by CycloneDX.
+	@CGO_ENABLED=0 $(TOOL) cyclonedx-gomod app -json -licenses -std -noserial -notimestamp -main cmd/teishi -output $(BILL) .
+
+# The targets that there are, each with its directory.
+TARGETS = grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z]*' . | sort | sed 's,^\(.*\)/[^/]*:func ,\1 ,'
+
+.PHONY: fuzz
+fuzz: ## Fuzz every decoder that meets bytes from outside, each for SPAN (10s).
+	@$(TARGETS) | while read -r place target; do \
+		echo "$$place $$target" && \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(or $(SPAN),10s) -fuzzminimizetime 100x "$$place" </dev/null || exit 1; \
+	done
 
 .PHONY: check
 check: format-check vet staticcheck proto-check vuln ## Check format, code, protos and that generated code is up to date.
