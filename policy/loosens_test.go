@@ -241,6 +241,18 @@ func TestLoosensByOrganizations(t *testing.T) {
 	})
 }
 
+// TestLoosensByWhatReleasesGain has a release hold for a body and in a circumstance.
+func TestLoosensByWhatReleasesGain(t *testing.T) {
+	lift := approval()
+	lift.Directive, lift.Selector = "vendor", policy.Selector{Organizations: policy.OrganizationSelector{In: []string{"court"}},
+		Conditions: []policy.Condition{{Attribute: "mark", Values: []string{"x"}}}, Window: since("2021-03-19")}
+	testLoosens(t, propose(t, statute(t), puts(lift)), []loosening{
+		{"moved beneath what it frees", puts(&policy.Organization{ID: "bureau", Kind: "bureau", Parent: "court"}), []string{"app", "full", "kind", "vendor"}},
+		{"moved beneath it whom nothing bound", puts(&policy.Organization{ID: "ward", Parent: "court"}), []string{"allow"}},
+		{"a value more", puts(&policy.Attribute{ID: "mark", Values: []string{"x", "y", "z"}}), []string{"vendor"}},
+	})
+}
+
 // TestLoosensByMovingAndAmending moves an organization and has the directive name what it lay beneath.
 func TestLoosensByMovingAndAmending(t *testing.T) {
 	in := func(id string) []policy.Change {
