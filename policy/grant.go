@@ -142,6 +142,16 @@ func (d *draft) administratorLeft(id string) error {
 	return ErrLastAdministrator
 }
 
+// Administered reports whether anybody has all power over everything.
+func (s *Snapshot) Administered() bool {
+	for r := range s.grants.each {
+		if r.(*Grant).administers() {
+			return true
+		}
+	}
+	return false
+}
+
 // administers reports whether the grant is of all power over everything.
 func (g *Grant) administers() bool { return g.Role == Administrator && g.Organization == Everywhere }
 

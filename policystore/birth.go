@@ -14,6 +14,7 @@ const (
 	systemPrincipal = "system"
 	birthMethod     = "birth"
 	loadMethod      = "load"
+	bootstrapMethod = "bootstrap"
 )
 
 // Initialize writes the first entry of an empty record, which registers the shipped purposes and attributes. A record
@@ -70,6 +71,30 @@ func Load(ctx context.Context, a *Authority, name string, changes []policy.Chang
 		},
 	})
 }
+
+// Bootstrap makes a principal the administrator of everything, unless the record has one. It reports whether it did.
+func Bootstrap(ctx context.Context, a *Authority, principal string) (done bool, err error) {
+	_, err = a.Write(ctx, Write{
+		Principal: systemPrincipal,
+		Method:    bootstrapMethod,
+		RequestID: bootstrapMethod,
+		Digest:    RequestDigest(bootstrapMethod, nil),
+		Reason:    "somebody has to grant everything else",
+		Prepare: func(v View, _ policy.Instant, _ policy.Revision) ([]policy.Change, error) {
+			if v.Administered() {
+				return nil, errAdministered
+			}
+			done = true
+			return v.GiveGrant(&policy.Grant{ID: bootstrapMethod, Principal: principal, Role: policy.Administrator, Organization: policy.Everywhere})
+		},
+	})
+	if errors.Is(err, errAdministered) {
+		return false, nil
+	}
+	return done && err == nil, err
+}
+
+var errAdministered = errors.New("there is an administrator")
 
 func onlyBorn(ctx context.Context, log Log) error {
 	head, err := log.Head(ctx)

@@ -139,7 +139,7 @@ var matrix = []row{
 	{"LogService/GetHead", ``, "replica", overAll},
 
 	{"FleetService/ListReplicas", ``, "auditor", anywhere},
-	{"FleetService/WaitForRevision", `revision: 1 timeout { nanos: 1000000 }`, "auditor", anywhere},
+	{"FleetService/WaitForRevision", `revision: 1 timeout { nanos: 100000000 }`, "auditor", anywhere},
 	{"FleetService/ForgetReplica", `id: "gone"`, "", overAll},
 
 	{"grpc.health.v1.Health/Check", ``, "", public},
