@@ -61,6 +61,11 @@ var rooms = map[string]room{
 		may:   []string{api, "google.golang.org/", "go.opentelemetry.io/proto/", "github.com/prometheus/"},
 		never: drivers,
 	},
+	module + "/service/identity": {
+		may:   []string{module + "/service", points, "google.golang.org/grpc/", "github.com/go-jose/", "github.com/prometheus/"},
+		never: drivers,
+	},
+	module + "/service/identity/identitytest": {may: []string{"github.com/go-jose/", "github.com/zitadel/"}, never: drivers},
 	module + "/client": {
 		may:   []string{store, store + "/remote", engine, api, "google.golang.org/", "golang.org/x/net/"},
 		never: append([]string{"os/"}, drivers...),

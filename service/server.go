@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
@@ -38,6 +39,8 @@ type Config struct {
 	Identify Identifier
 	// Decisions is where answers are written down, and closed after the Server has drained. Nil: nowhere.
 	Decisions *decisionlog.Log
+	// Credentials are those that connections are made with. Nil: anybody on the way can read and change what is said.
+	Credentials credentials.TransportCredentials
 }
 
 // Record is what an authority has that a decision point has not. All of it is required.
@@ -106,8 +109,11 @@ func New(c Config) *Server {
 	s.watchers = newWatchers(c.Replica, s.moment)
 	s.chain = s.chained(s.concluded, recovered, s.identified, s.permitted)
 	s.checks = []check{withinLimit, known, s.rules.valid}
-	s.grpc = grpc.NewServer(append(Transport(), grpc.ForceServerCodecV2(newCodec()), grpc.UnaryInterceptor(s.unary),
-		grpc.StreamInterceptor(s.stream))...)
+	options := append(Transport(), grpc.ForceServerCodecV2(newCodec()), grpc.UnaryInterceptor(s.unary), grpc.StreamInterceptor(s.stream))
+	if c.Credentials != nil {
+		options = append(options, grpc.Creds(c.Credentials))
+	}
+	s.grpc = grpc.NewServer(options...)
 	s.register()
 	if names := unlisted(s.grpc.GetServiceInfo()); len(names) > 0 {
 		panic(fmt.Sprintf("service: the table of methods says nobody may call %s", names))
@@ -193,6 +199,12 @@ func (s *Server) report(status grpc_health_v1.HealthCheckResponse_ServingStatus)
 			s.health.SetServingStatus(name, status)
 		}
 	}
+}
+
+// Ready reports whether the server is healthy, as anybody may ask it over gRPC.
+func (s *Server) Ready() bool {
+	resp, err := s.health.Check(context.Background(), &grpc_health_v1.HealthCheckRequest{})
+	return err == nil && resp.Status == grpc_health_v1.HealthCheckResponse_SERVING
 }
 
 const ourServices = "teishi.v1."
