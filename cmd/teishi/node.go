@@ -15,6 +15,7 @@ import (
 	"github.com/teishi-dev/teishi/policystore"
 	"github.com/teishi-dev/teishi/service"
 	"github.com/teishi-dev/teishi/service/decisionlog"
+	"github.com/teishi-dev/teishi/service/identity"
 )
 
 // node is what answers: an authority or a decision point, with all that follows, proves and publishes beneath it.
@@ -35,6 +36,8 @@ type node struct {
 	record  *service.Record // of an authority
 	// decisions is where answers are written down; nil: nowhere.
 	decisions *decisionlog.Log
+	// identity says who calls; nil where there are no callers, or all are the same.
+	identity *identity.Identity
 	// begin returns when what has to be there before anything is followed is there.
 	begin     func(context.Context) error
 	known     policystore.Position // what the local checkpoint held at the start
@@ -83,6 +86,9 @@ func (n *node) start() {
 	ctx, stop := context.WithCancel(context.Background()) // it is close that ends it, after all else
 	n.stop = stop
 	n.run(ctx, n.watchClock)
+	if n.identity != nil {
+		n.run(ctx, n.identity.Run)
+	}
 	n.running.Go(func() {
 		n.known = n.replica.Begin()
 		if n.begin != nil && n.begin(ctx) != nil {
@@ -121,7 +127,7 @@ func (n *node) close() error {
 
 // server returns what answers.
 func (n *node) server() *service.Server {
-	return service.New(service.Config{
+	c := service.Config{
 		Replica: n.replica,
 		Domain:  n.domain,
 		Record:  n.record,
@@ -130,7 +136,14 @@ func (n *node) server() *service.Server {
 		Clock:   n.clock.Now,
 
 		Decisions: n.decisions,
-	})
+	}
+	if n.identity != nil {
+		c.Credentials = n.identity.Credentials()
+	}
+	if n.identity != nil && n.identity.Knows() {
+		c.Identify = n.identity.Identify
+	}
+	return service.New(c)
 }
 
 // watchClock looks at the clock every second, and says when it was set.

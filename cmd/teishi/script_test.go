@@ -54,6 +54,10 @@ func TestScripts(t *testing.T) {
 			"walk":    walkCmd,
 			"replace": replaceCmd,
 			"collect": collectCmd,
+
+			"credentials": credentialsCmd,
+			"freeport":    freePortCmd,
+			"get":         getCmd,
 		},
 	})
 }

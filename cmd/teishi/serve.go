@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +15,7 @@ import (
 	"github.com/teishi-dev/teishi/policy"
 	"github.com/teishi-dev/teishi/policystore"
 	"github.com/teishi-dev/teishi/policystore/redis"
+	"github.com/teishi-dev/teishi/service/identity"
 )
 
 // serveFlags are the settings of serve as they are given.
@@ -28,6 +27,7 @@ type serveFlags struct {
 	id                  string
 	listen, metrics     string
 	insecure            boolean
+	identity            identityFlags
 	local               string
 	staleFor, skew      string
 	signKey, trustKeys  string
@@ -45,6 +45,7 @@ type serveConfig struct {
 	example         string          // empty for none
 	id              string          // empty for the host's name
 	listen, metrics string
+	identity        identity.Config
 	local           string
 	staleFor, skew  time.Duration
 	signer          *policystore.Signer
@@ -64,11 +65,13 @@ func (p *program) serveCommand() *cobra.Command {
 With --store it is an authority: it keeps the record, takes writes, and with --redis publishes what is written. With --follow
 it is a decision point: it follows the record by the first of the sources that delivers, and needs no credential of it.
 
-There is no authentication yet: everybody who can reach the address may ask, and may write.`,
+Who calls is known by a certificate (--tls-client-ca) or by a token (--oidc-issuer), and health is for everybody. Without either,
+everybody who can reach the address may ask, and may write: then only this machine can, unless --insecure is said.`,
 		Example: `  teishi serve --example line-2021
   teishi serve --store sqlite:/var/lib/teishi/teishi.db
   TEISHI_STORE=postgres://teishi:PASSWORD@db/teishi teishi serve --redis redis://cache:6379
-  teishi serve --follow redis://cache:6379,grpc://authority:50051 --local-checkpoint /var/cache/teishi/policy`,
+  teishi serve --follow redis://cache:6379,grpc://authority:50051 --local-checkpoint /var/cache/teishi/policy
+  teishi serve --listen :50051 --tls-cert tls.crt --tls-key tls.key --oidc-issuer https://id.example.org --oidc-audience teishi`,
 		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			config, err := p.serveConfig(&f)
@@ -81,6 +84,7 @@ There is no authentication yet: everybody who can reach the address may ask, and
 	p.serveFlags(c, &f)
 	completeFrom(c, "example", examples.Names()...)
 	completeFrom(c, "decision-log-mode", "drop", "block")
+	completeFrom(c, "tls-min-version", "1.2", "1.3")
 	completeFrom(c, "log-level", "debug", "info", "warn", "error")
 	completeFrom(c, "log-format", "text", "json")
 	return c
@@ -96,11 +100,12 @@ func (p *program) serveFlags(c *cobra.Command, f *serveFlags) {
 	flags.StringVar(&f.example, "example", "", "load the example `NAME` into a new record: "+strings.Join(examples.Names(), ", "))
 	flags.StringVar(&f.id, "id", "", "be known by this `NAME` in the fleet, the same after a restart (default the host's name, with the port unless it is 50051)")
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:50051", "listen on `HOST:PORT`; port 0 for a free one")
-	flags.StringVar(&f.metrics, "metrics-listen", "", "serve metrics for Prometheus at http://`HOST:PORT`/metrics (default: nowhere)")
-	f.insecure.register(flags, "insecure", "listen on an address that others can reach, although they may then write")
+	flags.StringVar(&f.metrics, "metrics-listen", "", "serve metrics for Prometheus at http://`HOST:PORT`/metrics, and health at /livez and /readyz; with --tls-cert by https (default: nowhere)")
+	f.identity.register(flags)
+	f.insecure.register(flags, "insecure", "listen on an address that others can reach, although they may then write, or read what is said")
 	flags.StringVar(&f.local, "local-checkpoint", "", "keep what is known in this `FILE`, for a start with nothing reachable (default: nowhere)")
 	flags.StringVar(&f.staleFor, "serve-stale-for", "24h", "permit nothing any more once policy has not been proven for this `DURATION`; until then what an app's on_stale says")
-	flags.StringVar(&f.skew, "max-clock-skew", "10s", "believe no proof whose time is off the clock by more than this `DURATION`")
+	flags.StringVar(&f.skew, "max-clock-skew", "10s", "believe no proof whose time is off the clock by more than this `DURATION`, and no token by more than that or a minute")
 	flags.StringVar(&f.signKey, "sign-key", "", "as an authority, sign what is written and proven with the private key in this `FILE`, as teishi key new makes it")
 	flags.StringVar(&f.trustKeys, "trust-keys", "", "believe only what is signed by a key in this `FILE`, which is read again when it changes: lines of a key, and its first and last revision if it has any")
 	f.decisions.register(flags)
@@ -125,8 +130,9 @@ func (p *program) serveConfig(f *serveFlags) (serveConfig, error) {
 	wrong.add("example", checkExample(f.example))
 	wrong.add("domain", checkSlug(f.store.domain))
 	wrong.add("id", checkID(f.id))
-	wrong.add("listen", checkListen(f.listen, f.insecure.on))
-	wrong.add("metrics-listen", checkMetrics(f.metrics, f.insecure.on))
+	c.identity = f.identity.config(&wrong)
+	wrong.add("listen", checkListen(f.listen, f.insecure.on, &c.identity))
+	wrong.add("metrics-listen", checkMetrics(f.metrics, f.insecure.on, &c.identity))
 	wrong.add("insecure", f.insecure.wrong)
 	wrong.add("local-checkpoint", checkLocal(f.local))
 	for _, d := range []struct {
@@ -142,6 +148,7 @@ func (p *program) serveConfig(f *serveFlags) (serveConfig, error) {
 		*d.to, err = d.judge(d.text)
 		wrong.add(d.flag, err)
 	}
+	c.identity.MaxClockSkew = c.skew
 	c.signer, err = readSigner(f.signKey)
 	wrong.add("sign-key", err)
 	c.trust, err = readTrust(f.trustKeys)
@@ -182,13 +189,6 @@ func checkID(id string) error {
 	return nil
 }
 
-func checkMetrics(listen string, insecure bool) error {
-	if listen == "" {
-		return nil
-	}
-	return checkListen(listen, insecure)
-}
-
 func checkExample(name string) error {
 	if name == "" || slices.Contains(examples.Names(), name) {
 		return nil
@@ -201,22 +201,6 @@ func checkSlug(s string) error {
 		return fmt.Errorf("%q is not a slug: 1 to 63 of a-z, 0-9 and -, neither first nor last a hyphen", s)
 	}
 	return nil
-}
-
-// checkListen refuses an address that others can reach, unless that is wanted.
-func checkListen(listen string, insecure bool) error {
-	host, port, err := net.SplitHostPort(listen)
-	if err != nil {
-		return fmt.Errorf("%q is not HOST:PORT", listen)
-	}
-	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return fmt.Errorf("%q is not a port", port)
-	}
-	if insecure || host == "localhost" || net.ParseIP(host).IsLoopback() {
-		return nil
-	}
-	return fmt.Errorf("%s can be reached by others, who may then write, for there is no authentication yet; "+
-		"listen on 127.0.0.1, or say --insecure", listen)
 }
 
 func duration(s string) (time.Duration, error) {

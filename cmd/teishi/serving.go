@@ -10,6 +10,8 @@ import (
 
 	"github.com/teishi-dev/teishi/examples"
 	"github.com/teishi-dev/teishi/policystore"
+	"github.com/teishi-dev/teishi/service"
+	"github.com/teishi-dev/teishi/service/identity"
 )
 
 // serve answers until ctx ends, then drains. It listens before there is anything to answer from: whoever looks after the
@@ -20,7 +22,12 @@ func (p *program) serve(ctx context.Context, c serveConfig) (err error) {
 		return err
 	}
 	registry := newRegistry()
-	measuring, err := serveMetrics(c.metrics, registry)
+	c.identity.Registry, c.identity.Logger = registry, c.logger
+	known, err := identity.New(c.identity)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	measuring, err := serveMetrics(c.metrics, registry, known.HTTPS())
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -33,8 +40,11 @@ func (p *program) serve(ctx context.Context, c serveConfig) (err error) {
 	if err := n.writeDecisions(p, &c, registry); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	n.identity = known
 	n.start()
-	return p.serveUntil(ctx, n, listener, c)
+	server := n.server()
+	measuring.ask(server)
+	return p.serveUntil(ctx, n, server, listener, c)
 }
 
 func listen(flag, address string) (net.Listener, error) {
@@ -49,8 +59,7 @@ func listen(flag, address string) (net.Listener, error) {
 }
 
 // serveUntil answers calls to the listener until ctx ends, then drains.
-func (p *program) serveUntil(ctx context.Context, n *node, listener net.Listener, c serveConfig) (err error) {
-	server := n.server()
+func (p *program) serveUntil(ctx context.Context, n *node, server *service.Server, listener net.Listener, c serveConfig) (err error) {
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	ready, cancel := context.WithCancel(ctx)
@@ -152,9 +161,9 @@ func (p *program) announce(ctx context.Context, c serveConfig, n *node, address 
 	if c.store != nil && c.store.temporary() {
 		where += " (temporary: removed at the end; keep one with --store)"
 	}
-	try := fmt.Sprintf("grpcurl -plaintext %s list", address)
+	try := fmt.Sprintf("%s %s list", calling(&c.identity), address)
 	if question != nil {
-		try = fmt.Sprintf("grpcurl -plaintext -d %s %s teishi.v1.DecisionService/Check", quote(question.asked), address)
+		try = fmt.Sprintf("%s -d %s %s teishi.v1.DecisionService/Check", calling(&c.identity), quote(question.asked), address)
 	}
 	_, err = fmt.Fprintf(p.stdout, "serving %s from %s at revision %d on %s; try: %s\n", what, where, view.Position.Revision, address, try)
 	return err

@@ -132,7 +132,7 @@ func (c *Config) read() (m *material, wrong []Problem) {
 	note("CertFile", err)
 	pair, err := c.pair(text, err == nil)
 	note("KeyFile", err)
-	m.grpc, m.https = c.tls(pair, "h2"), c.tls(pair, "h2", "http/1.1")
+	m.grpc, m.https = c.tls(pair, "h2"), c.tls(pair, "http/1.1")
 	if m.grpc.ClientCAs = callers; callers != nil {
 		m.grpc.ClientAuth = tls.VerifyClientCertIfGiven // who shows none may ask for health, or send a token
 		if failpoint.Without("client-chain") {
@@ -143,11 +143,11 @@ func (c *Config) read() (m *material, wrong []Problem) {
 }
 
 // tls is that of one connection. Sessions are not resumed, so that every connection is judged by what is held when it is made.
-func (c *Config) tls(pair tls.Certificate, protocols ...string) *tls.Config {
+func (c *Config) tls(pair tls.Certificate, protocol string) *tls.Config {
 	return &tls.Config{
 		Certificates:           []tls.Certificate{pair},
 		MinVersion:             c.MinVersion,
-		NextProtos:             protocols,
+		NextProtos:             []string{protocol},
 		SessionTicketsDisabled: true,
 		Time:                   c.Clock,
 	}

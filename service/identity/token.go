@@ -106,12 +106,14 @@ func groupsOf(issuer string, claim any) (groups []string) {
 
 // judgeIssuers returns what is wrong with what is said of issuers.
 func (c *Config) judgeIssuers() (wrong []Problem) {
+	needless := errors.New("it is about tokens, and there is no issuer of any")
+	if len(c.Issuers) == 0 && len(c.Audiences) > 0 {
+		wrong = append(wrong, Problem{"Audiences", needless})
+	}
+	if len(c.Issuers) == 0 && c.IssuerCAFile != "" {
+		wrong = append(wrong, Problem{"IssuerCAFile", needless})
+	}
 	if len(c.Issuers) == 0 {
-		for field, given := range map[string]bool{"Audiences": len(c.Audiences) > 0, "IssuerCAFile": c.IssuerCAFile != ""} {
-			if given {
-				wrong = append(wrong, Problem{field, errors.New("it is about tokens, and there is no issuer of any")})
-			}
-		}
 		return wrong
 	}
 	for _, u := range c.Issuers {

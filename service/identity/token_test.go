@@ -202,7 +202,7 @@ func TestForgery(t *testing.T) {
 		"truncated":                              good[:len(good)-5],
 		"without a signature":                    header + "." + payload,
 		"that is none":                           "nothing",
-		"that is long":                     strings.Repeat("a", 8<<10),
+		"that is long":                           strings.Repeat("a", 8<<10),
 		"with a key of its own":                  h.withOwnKey(other, claims),
 	} {
 		got, err := h.who(conn, "Bearer "+token)
