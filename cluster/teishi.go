@@ -73,6 +73,8 @@ type TeishiConfig struct {
 	Name string
 	// Args of the program. Without --listen among them, it listens on a free address.
 	Args []string
+	// Dial says how its connection is made, beside what every one has. Default: in plaintext.
+	Dial []grpc.DialOption
 	// Env holds NAME=VALUE pairs: what must not be on a command line, such as a URL with a password. The program sees
 	// nothing else of our own environment than PATH.
 	Env []string
@@ -104,7 +106,7 @@ func (c *Cluster) StartTeishi(ctx context.Context, config TeishiConfig) (*Teishi
 	if err := c.process(t.Process); err != nil {
 		return nil, err
 	}
-	if t.conn, err = dial(t.address); err != nil {
+	if t.conn, err = dial(t.address, config.Dial...); err != nil {
 		return nil, err
 	}
 	if err := c.onClose(t.conn.Close); err != nil {
@@ -127,10 +129,11 @@ func listenAddress(args []string) string {
 }
 
 // dial returns a connection that is made again soon after it broke, as that of a test must be.
-func dial(address string) (*grpc.ClientConn, error) {
+func dial(address string, further ...grpc.DialOption) (*grpc.ClientConn, error) {
 	soon := backoff.Config{BaseDelay: interval, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 200 * time.Millisecond}
-	return grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithConnectParams(grpc.ConnectParams{Backoff: soon, MinConnectTimeout: time.Second}))
+	options := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: soon, MinConnectTimeout: time.Second})}
+	return grpc.NewClient(address, append(options, further...)...)
 }
 
 // Config returns how the server runs.

@@ -20,7 +20,7 @@ import (
 // dial connects to an address, for as long as the row runs.
 func (h *house) dial(address string, options ...grpc.DialOption) *grpc.ClientConn {
 	h.Helper()
-	conn, err := grpc.NewClient(address, append(options, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	conn, err := grpc.NewClient(address, append([]grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}, options...)...)
 	h.must(err)
 	h.dialled = append(h.dialled, conn)
 	return conn

@@ -4,7 +4,7 @@
 //	house     authorities, decision points, PostgreSQL, Redis, shims between them      (package cluster)
 //	load      writes, checks, watches, tails and reports, at all times                ──▶ history
 //	row       what is broken, and how it must come back
-//	judge     folds the record naively and holds every line of the history against it ──▶ I1 to I8, I11, I12
+//	judge     folds the record naively and holds every line of the history against it ──▶ I1 to I8, I10 to I12
 //
 // Each row is a test. Conditions are waited for under one watchdog, and times are printed and never asserted. I9 is held by
 // the rows that change a record, against what the program says of it. Each invariant has its mutation proof: with one guard

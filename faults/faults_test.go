@@ -22,7 +22,7 @@ type row struct {
 }
 
 // rows are all of them. Every one begins with a house under load and must end with all of it FRESH.
-var rows = slices.Concat(redisRows, deliveryRows, storeRows, clockRows, recordRows, watchRows, hostileRows, auditRows)
+var rows = slices.Concat(redisRows, deliveryRows, storeRows, clockRows, recordRows, watchRows, hostileRows, identityRows, auditRows)
 
 // proof is a mutation proof: the row must fail by each of the invariants once the guard is gone.
 type proof struct {
@@ -53,6 +53,11 @@ var mutations = []proof{
 	{"I11", "pings", "25"},
 	{"I11", "handshake", "25"},
 	{"I12", "silence", "7d"},
+	{"I10", "client-chain", "26"},
+	{"I10", "certificate-expiry", "26"},
+	{"I10", "signature", "27"},
+	{"I10", "token-expiry", "27"},
+	{"I10", "audience", "27"},
 }
 
 // whole is the cluster of the whole run: what takes long to make is made once.

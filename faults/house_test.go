@@ -41,6 +41,7 @@ type plan struct {
 	tagged         bool // the program is one that can be broken at failpoints
 	local          bool // decision points keep a local checkpoint
 	onlyRedis      bool // decision points have no way to an authority
+	guarded        bool // who calls is asked who he is, over TLS: by a certificate or a token
 	points         int  // how many decision points there are; 0 is two
 }
 
@@ -67,6 +68,7 @@ type house struct {
 	dialled     []io.Closer // by the row
 	signKey     string
 	trustKeys   string
+	guard       *guard // of a house that is guarded
 }
 
 const domain = "teishi"
@@ -82,6 +84,9 @@ func open(r *trial, p plan) *house {
 	r.Helper()
 	h := &house{trial: r, plan: p, history: &history{}, lives: make(map[string]int), metricsOf: make(map[string]string), sizes: make(map[string]size)}
 	h.startStores()
+	if p.guarded {
+		h.guard = h.newGuard()
+	}
 	h.startServers()
 	h.settle()
 	h.load = startLoad(h)
@@ -220,7 +225,11 @@ func (h *house) serve(name string) []string {
 	address, err := cluster.FreeAddress()
 	h.must(err)
 	h.metricsOf[name] = address
-	return []string{"serve", "--id", name, "--lame-duck", "0s", "--metrics-listen", address}
+	args := []string{"serve", "--id", name, "--lame-duck", "0s", "--metrics-listen", address}
+	if h.guard != nil {
+		args = append(args, h.guard.args()...)
+	}
+	return args
 }
 
 func (h *house) point(binary string, i int) cluster.TeishiConfig {
@@ -293,6 +302,9 @@ func (h *house) breaks(name string, lines ...string) {
 func (h *house) start(c cluster.TeishiConfig) *cluster.Teishi {
 	h.Helper()
 	h.breaks(c.Name)
+	if h.guard != nil {
+		c.Dial = append(c.Dial, h.guard.shows(h.guard.known))
+	}
 	t, err := h.cluster.StartTeishi(h.ctx, c)
 	h.must(err)
 	h.lives[c.Name]++

@@ -14,11 +14,15 @@ import (
 
 // metric reads one line of a server's metrics, by its name and labels; 0 if there is none.
 func (h *house) metric(ctx context.Context, s *cluster.Teishi, line string) (float64, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+h.metricsOf[s.Name()]+"/metrics", nil)
+	client, scheme := http.DefaultClient, "http"
+	if h.guard != nil {
+		client, scheme = h.guard.web, "https"
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+h.metricsOf[s.Name()]+"/metrics", nil)
 	if err != nil {
 		return 0, err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return 0, err
 	}
