@@ -55,6 +55,22 @@ func (h *house) newGuard() *guard {
 	return g
 }
 
+// founded has the load and who has a token of the issuer administer everything, as told to an authority that asks nobody who he is. It
+// ends before there are others.
+func (h *house) founded(binary string) {
+	h.Helper()
+	t, err := h.cluster.StartTeishi(h.ctx, cluster.TeishiConfig{
+		Binary: binary, Name: "founder", Args: []string{"serve", "--lame-duck", "0s"}, Env: []string{"TEISHI_STORE=" + h.storeURL()}})
+	h.must(err)
+	h.must(t.Ready(h.ctx))
+	for _, principal := range []string{"cn:load", "user:" + h.guard.issuer.URL + "#" + identitytest.Subject} {
+		_, err := teishiv1.NewAccessServiceClient(t.Conn()).Grant(h.ctx, &teishiv1.GrantRequest{Reason: "the first",
+			Grant: &teishiv1.Grant{Principal: principal, Role: teishiv1.Role_ROLE_ADMINISTRATOR, Organization: "*"}})
+		h.must(err)
+	}
+	h.must(t.Stop())
+}
+
 // args have a server ask callers who they are.
 func (g *guard) args() []string {
 	return []string{"--tls-cert", g.certFile, "--tls-key", g.keyFile, "--tls-client-ca", g.callersFile,

@@ -169,6 +169,9 @@ func (h *house) startServers() {
 		_, err := h.cluster.RunTeishi(h.ctx, cluster.TeishiConfig{Binary: binary, Args: []string{"migrate"}, Env: []string{"TEISHI_STORE=" + h.storeURL()}})
 		h.must(err)
 	}
+	if h.guard != nil {
+		h.founded(binary)
+	}
 	n := authorities
 	if h.plan.sqlite {
 		n = 1
