@@ -166,6 +166,28 @@ func (n *node) settled(ctx context.Context) error {
 	return nil
 }
 
+// bootstrap makes a principal the administrator of a record that has none, if one is named, and says so where nobody can grant
+// anything.
+func (n *node) bootstrap(ctx context.Context, principal string) error {
+	if n.record == nil || principal == "" && (n.identity == nil || !n.identity.Knows()) {
+		return nil
+	}
+	if principal == "" {
+		v, err := n.replica.View(ctx, policystore.Demand{})
+		if err == nil && !v.Administered() {
+			n.logger.Warn("nobody may do anything: the record has no administrator, and --bootstrap-admin (TEISHI_BOOTSTRAP_ADMIN) names none")
+		}
+		return err
+	}
+	return n.patiently(ctx, "the first administrator is not granted yet", func() error {
+		done, err := policystore.Bootstrap(ctx, n.record.Authority, principal)
+		if err == nil && done {
+			n.logger.Info("the first administrator is granted", slog.String("principal", principal))
+		}
+		return err
+	})
+}
+
 // load writes a world into a record that has only its birth.
 func (n *node) load(ctx context.Context, w *world) error {
 	_, err := policystore.Load(ctx, n.record.Authority, w.name, w.changes)

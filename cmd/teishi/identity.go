@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/pflag"
 
+	"github.com/teishi-dev/teishi/service"
 	"github.com/teishi-dev/teishi/service/identity"
 )
 
@@ -16,6 +18,7 @@ type identityFlags struct {
 	cert, key, clientCA, minVersion string
 	issuers, audiences              []string
 	groupsClaim, issuerCA           string
+	reflection, bootstrap           string
 }
 
 // flagOf names the flag of each field that can be wrong.
@@ -32,7 +35,27 @@ func (f *identityFlags) register(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&f.issuers, "oidc-issuer", nil, "know callers by bearer tokens of the OpenID provider at this `URL`; may be repeated")
 	flags.StringSliceVar(&f.audiences, "oidc-audience", nil, "take a token only if it is made for this `NAME`; may be repeated")
 	flags.StringVar(&f.groupsClaim, "oidc-groups-claim", "groups", "the `CLAIM` of a token that names the groups of its user")
+	flags.StringVar(&f.bootstrap, "bootstrap-admin", "", "as an authority of a record that has no administrator, make this `PRINCIPAL` one: spiffe://DOMAIN/PATH, dns:HOST, cn:NAME, user:ISSUER#SUBJECT or group:ISSUER#NAME")
+	flags.StringVar(&f.reflection, "reflection", "authenticated", "describe the services to `WHOM`: authenticated, open (everybody) or off (nobody)")
 	flags.StringVar(&f.issuerCA, "oidc-ca", "", "believe the certificate of an OpenID provider if an authority in this `FILE` signed it (default those of the system)")
+}
+
+// reflections are to whom services are described.
+var reflections = map[string]service.Reflection{
+	"authenticated": service.ReflectionAuthenticated, "open": service.ReflectionOpen, "off": service.ReflectionOff,
+}
+
+// checkPrincipal reports as an error that nobody can be called that.
+func checkPrincipal(s string) error {
+	if s == "" {
+		return nil
+	}
+	for _, sort := range []string{"spiffe://", "dns:", "cn:", "user:", "group:"} {
+		if strings.HasPrefix(s, sort) && len(s) > len(sort) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is nobody: say spiffe://DOMAIN/PATH, dns:HOST or cn:NAME of a certificate, user:ISSUER#SUBJECT or group:ISSUER#NAME of a token", s)
 }
 
 // tlsVersions are those that can be the least.
@@ -53,6 +76,10 @@ func (f *identityFlags) config(wrong *faults) identity.Config {
 	if c.MinVersion, known = tlsVersions[f.minVersion]; !known {
 		wrong.add("tls-min-version", fmt.Errorf("%q is neither 1.2 nor 1.3", f.minVersion))
 	}
+	if _, known := reflections[f.reflection]; !known {
+		wrong.add("reflection", fmt.Errorf("%q is none of authenticated, open, off", f.reflection))
+	}
+	wrong.add("bootstrap-admin", checkPrincipal(f.bootstrap))
 	for _, p := range c.Problems() {
 		wrong.add(flagOf[p.Field], p.Err)
 	}

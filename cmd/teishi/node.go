@@ -37,7 +37,8 @@ type node struct {
 	// decisions is where answers are written down; nil: nowhere.
 	decisions *decisionlog.Log
 	// identity says who calls; nil where there are no callers, or all are the same.
-	identity *identity.Identity
+	identity   *identity.Identity
+	reflection service.Reflection
 	// begin returns when what has to be there before anything is followed is there.
 	begin     func(context.Context) error
 	known     policystore.Position // what the local checkpoint held at the start
@@ -135,7 +136,8 @@ func (n *node) server() *service.Server {
 		Logger:  n.logger,
 		Clock:   n.clock.Now,
 
-		Decisions: n.decisions,
+		Decisions:  n.decisions,
+		Reflection: n.reflection,
 	}
 	if n.identity != nil {
 		c.Credentials = n.identity.Credentials()

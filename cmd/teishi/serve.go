@@ -15,6 +15,7 @@ import (
 	"github.com/teishi-dev/teishi/policy"
 	"github.com/teishi-dev/teishi/policystore"
 	"github.com/teishi-dev/teishi/policystore/redis"
+	"github.com/teishi-dev/teishi/service"
 	"github.com/teishi-dev/teishi/service/identity"
 )
 
@@ -46,6 +47,8 @@ type serveConfig struct {
 	id              string          // empty for the host's name
 	listen, metrics string
 	identity        identity.Config
+	reflection      service.Reflection
+	bootstrap       string // principal; empty for none
 	local           string
 	staleFor, skew  time.Duration
 	signer          *policystore.Signer
@@ -87,6 +90,7 @@ everybody who can reach the address may ask, and may write: then only this machi
 	completeFrom(c, "tls-min-version", "1.2", "1.3")
 	completeFrom(c, "log-level", "debug", "info", "warn", "error")
 	completeFrom(c, "log-format", "text", "json")
+	completeFrom(c, "reflection", "authenticated", "open", "off")
 	return c
 }
 
@@ -131,6 +135,7 @@ func (p *program) serveConfig(f *serveFlags) (serveConfig, error) {
 	wrong.add("domain", checkSlug(f.store.domain))
 	wrong.add("id", checkID(f.id))
 	c.identity = f.identity.config(&wrong)
+	c.reflection, c.bootstrap = reflections[f.identity.reflection], f.identity.bootstrap
 	wrong.add("listen", checkListen(f.listen, f.insecure.on, &c.identity))
 	wrong.add("metrics-listen", checkMetrics(f.metrics, f.insecure.on, &c.identity))
 	wrong.add("insecure", f.insecure.wrong)
@@ -165,7 +170,7 @@ func (p *program) role(f *serveFlags, c *serveConfig, wrong *faults) {
 		f.origin.check(wrong)
 		c.follow, err = p.origins("follow", f.follow, &f.origin, f.store.domain, c.logger)
 		wrong.add("follow", err)
-		for flag, value := range map[string]string{"store": f.store.store, "redis": f.publish, "example": f.example, "sign-key": f.signKey} {
+		for flag, value := range map[string]string{"store": f.store.store, "redis": f.publish, "example": f.example, "sign-key": f.signKey, "bootstrap-admin": f.identity.bootstrap} {
 			if value != "" {
 				wrong.add(flag, errors.New("it is for an authority, and --follow makes a decision point"))
 			}

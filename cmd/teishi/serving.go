@@ -40,7 +40,7 @@ func (p *program) serve(ctx context.Context, c serveConfig) (err error) {
 	if err := n.writeDecisions(p, &c, registry); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	n.identity = known
+	n.identity, n.reflection = known, c.reflection
 	n.start()
 	server := n.server()
 	measuring.ask(server)
@@ -101,6 +101,9 @@ func (p *program) beginServing(ctx context.Context, c serveConfig, n *node, addr
 	}
 	question, err := c.loadExample(ctx, n)
 	if err != nil {
+		return err
+	}
+	if err := n.bootstrap(ctx, c.bootstrap); err != nil {
 		return err
 	}
 	return p.announce(ctx, c, n, address, question)

@@ -30,7 +30,7 @@ func (id *Identity) byCertificate(ctx context.Context) (service.Caller, *refusal
 	if !ok {
 		return service.Caller{}, unnamedCert
 	}
-	return service.Caller{Principal: principal, Means: service.ByCertificate}, nil
+	return service.Caller{Principal: principal, Means: service.ByCertificate, Expires: leaf.NotAfter}, nil
 }
 
 // leafOf returns the certificate of whoever has made the connection; nil if it has shown none.

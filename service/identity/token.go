@@ -56,8 +56,11 @@ func (id *Identity) verify(ctx context.Context, raw string, now time.Time) (*ver
 		Groups:    groupsOf(i.url, all[id.config.GroupsClaim]),
 		Means:     service.ByToken,
 	}}
-	if end := claims.Expiry.Time().Add(id.config.MaxClockSkew); end.Before(v.until) {
-		v.until = end
+	if claims.Expiry != nil {
+		v.caller.Expires = claims.Expiry.Time().Add(id.config.MaxClockSkew)
+		if v.caller.Expires.Before(v.until) {
+			v.until = v.caller.Expires
+		}
 	}
 	return v, nil
 }
