@@ -241,6 +241,12 @@ func TestLoosensByOrganizations(t *testing.T) {
 	})
 }
 
+// TestLoosensBeneath has a provision hold for a body because of what lies above it.
+func TestLoosensBeneath(t *testing.T) {
+	s := propose(t, statute(t), inSelector("kind", func(s *policy.Selector) { s.Organizations.In = []string{"bureau"} }))
+	testLoosens(t, s, []loosening{{"another kind above", edited(ministry(), func(o *policy.Organization) { o.Kind = "agency" }), []string{"kind"}}})
+}
+
 // TestLoosensByWhatReleasesGain has a release hold for a body and in a circumstance.
 func TestLoosensByWhatReleasesGain(t *testing.T) {
 	lift := approval()
