@@ -9,8 +9,8 @@ type heir struct {
 	gone    bool // nothing is known by that name now, or old policy serves it that did not
 }
 
-// noteApp notes what the names of the app stand for. A name nobody knew comes to no harm; an identifier nobody held stood for
-// an unregistered app.
+// noteApp notes what the names of the app stand for. An id that nobody had was denied, as unknown; an identifier that nobody
+// held stood for an unregistered app.
 func (l *loosening) noteApp(id string) {
 	was, is := l.before.App(id), l.after.App(id)
 	if was != nil {
