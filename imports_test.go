@@ -62,10 +62,10 @@ var rooms = map[string]room{
 		never: drivers,
 	},
 	module + "/service/identity": {
-		may:   []string{module + "/service", points, "google.golang.org/grpc/", "github.com/go-jose/", "github.com/prometheus/"},
+		may:   []string{module + "/service", points, "google.golang.org/grpc/", "github.com/coreos/go-oidc/", "github.com/go-jose/", "github.com/prometheus/"},
 		never: drivers,
 	},
-	module + "/service/identity/identitytest": {may: []string{"github.com/go-jose/", "github.com/zitadel/"}, never: drivers},
+	module + "/service/identity/identitytest": {may: []string{"github.com/coreos/go-oidc/", "github.com/go-jose/", "github.com/zitadel/"}, never: drivers},
 	module + "/client": {
 		may:   []string{store, store + "/remote", engine, api, "google.golang.org/", "golang.org/x/net/"},
 		never: append([]string{"os/"}, drivers...),

@@ -19,6 +19,15 @@ import (
 // algorithms are those of signatures that only the issuer can make: none of a secret that two share.
 var algorithms = []jose.SignatureAlgorithm{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}
 
+// algorithmNames are their names.
+func algorithmNames() []string {
+	names := make([]string, len(algorithms))
+	for i, a := range algorithms {
+		names[i] = string(a)
+	}
+	return names
+}
+
 // bearer returns the token in the metadata of a call.
 func bearer(given []string) (string, bool) {
 	if len(given) != 1 {
@@ -44,11 +53,14 @@ func (id *Identity) verify(ctx context.Context, raw string, now time.Time) (*ver
 	}
 	var claims jwt.Claims
 	var all map[string]any
-	r, refused := i.verify(ctx, token, &claims, &all)
-	if refused == nil {
-		refused = id.judge(&claims, now)
-	}
+	opened, r, refused := i.verify(ctx, raw, &token.Headers[0])
 	if refused != nil {
+		return nil, refused
+	}
+	if opened.Claims(&claims) != nil || opened.Claims(&all) != nil {
+		return nil, malformed
+	}
+	if refused := id.judge(&claims, now); refused != nil {
 		return nil, refused
 	}
 	v := &verifiedToken{issuer: i, ring: r, until: now.Add(rememberFor), caller: service.Caller{

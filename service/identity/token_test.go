@@ -373,7 +373,7 @@ func TestWrongIssuers(t *testing.T) {
 	some := `{"keys":[{"kty":"nobody knows"},` + string(secret) + `,` + string(public) + `]}`
 	for _, c := range []struct{ name, self, keys, wrong string }{
 		{"it is well", well, some, ""},
-		{"it calls itself otherwise", strings.Replace(well, "127.0.0.1", "127.0.0.2", 1), some, "it calls itself"},
+		{"it calls itself otherwise", strings.Replace(well, "127.0.0.1", "127.0.0.2", 1), some, "did not match the issuer URL"},
 		{"its keys come in plaintext", `{"issuer":"` + server.URL + `","jwks_uri":"http://id.example.org/keys"}`, some, "does not begin with https://"},
 		{"it sends us elsewhere", `{"issuer":"` + server.URL + `","jwks_uri":"` + server.URL + `/elsewhere"}`, some, "it sends us elsewhere"},
 		{"it says nothing of keys", well, `{}`, "does not say which keys it has"},
