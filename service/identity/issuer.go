@@ -51,7 +51,7 @@ type ring struct {
 
 // VerifySignature returns what a token says that one of the keys has signed.
 func (r *ring) VerifySignature(_ context.Context, raw string) ([]byte, error) {
-	token, err := jose.ParseSigned(raw, algorithms)
+	token, err := jose.ParseSignedCompact(raw, algorithms)
 	if err != nil {
 		return nil, err
 	}
