@@ -62,11 +62,11 @@ func withCaller(ctx context.Context, c *Caller) context.Context {
 
 // caller returns who makes the call of the context.
 func (s *Server) caller(ctx context.Context) *Caller {
-	if c, ok := ctx.Value(callerKey{}).(*Caller); ok {
-		return c
-	}
 	if s.identify == nil {
 		return &local
+	}
+	if c, ok := ctx.Value(callerKey{}).(*Caller); ok {
+		return c
 	}
 	return &nobody
 }
