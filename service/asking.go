@@ -57,6 +57,17 @@ func (a *asking) about(organization string) error {
 	return nil
 }
 
+// aboutIn refuses an organization that is not the caller's to ask about, or was called so in a policy that is asked.
+func (a *asking) aboutIn(asked *policy.Snapshot, organization string) error {
+	if err := a.about(organization); err != nil || a.all || asked == a.snapshot {
+		return err
+	}
+	if holder, held := asked.Holder(policy.KindOrganization, organization); held {
+		return a.about(holder.ID)
+	}
+	return nil
+}
+
 // asked returns the policy that is asked about an organization, if the caller may ask that. Nothing is read of the past for who may
 // not.
 func (s *Server) asked(ctx context.Context, t *terms, organization string) (policystore.View, error) {
@@ -73,7 +84,11 @@ func (s *Server) asked(ctx context.Context, t *terms, organization string) (poli
 			return policystore.View{}, err
 		}
 		t.tells(&a)
-		return s.view(ctx, t)
+		v, err := s.view(ctx, t)
+		if err == nil {
+			err = a.aboutIn(v.Snapshot, organization)
+		}
+		return v, err
 	}
 	v, err := s.view(ctx, t)
 	if err != nil {

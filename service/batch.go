@@ -89,7 +89,7 @@ func (r *result) fill(v *policystore.View, query *teishiv1.Query, t *terms, a *a
 	if err != nil {
 		return err
 	}
-	if err := a.about(query.Organization); err != nil {
+	if err := a.aboutIn(v.Snapshot, query.Organization); err != nil {
 		return err
 	}
 	if *room <= 0 {

@@ -104,7 +104,7 @@ func (p *page) decide(ctx context.Context, req *teishiv1.ListDecisionsRequest, t
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if first := n == start || n%asked.each() == 0; first && a.about(asked.organizations[n/asked.each()]) != nil {
+		if first := n == start || n%asked.each() == 0; first && a.aboutIn(p.view.Snapshot, asked.organizations[n/asked.each()]) != nil {
 			n += asked.each() - n%asked.each() - 1
 			continue
 		}
