@@ -323,19 +323,32 @@ func (p Powers) Concerns(k Key, put Resource) bool {
 		}
 		return p.May(Issuer, p.authority(k.ID))
 	case KindRelease:
-		d := p.s.Directive(k.Directive)
-		return p.May(Issuer, p.authority(k.Directive)) || d != nil && p.Has(Exempter) && p.SeesDirective(d)
+		return p.May(Issuer, p.authority(k.Directive)) || p.concernsExemption(k, put)
 	case KindConcern, KindStatement:
 		return p.May(Issuer, p.authority(k.Directive))
 	case KindGrant:
 		return p.concernsGrant(k.ID, put)
 	case KindProposal:
 		if was := p.s.Proposal(k.ID); was != nil {
-			return p.SeesProposal(was)
+			exemption, _ := put.(*Release)
+			return p.SeesProposal(was, exemption)
 		}
-		return put != nil // what it proposes has been judged
+		_, proposed := put.(*Proposal) // what it proposes has been judged
+		return proposed
 	}
 	return p.May(Registrar, Everywhere)
+}
+
+// concernsExemption lets who may exempt know of releases that it sees, and of those that it would add.
+func (p Powers) concernsExemption(k Key, put Resource) bool {
+	d := p.s.Directive(k.Directive)
+	if d == nil || !p.Has(Exempter) || !p.SeesDirective(d) {
+		return false
+	}
+	if was := p.s.Release(k.Directive, k.ID); was != nil {
+		return p.SeesRelease(was)
+	}
+	return put != nil
 }
 
 func (p Powers) concernsOrganization(id string, put Resource) bool {
@@ -358,11 +371,12 @@ func (p Powers) concernsGrant(id string, put Resource) bool {
 	return p.May(Administrator, Everywhere)
 }
 
-// SeesProposal reports whether the proposal may be told of: one's own, and one about directives that one could lift, exempt from
-// or audit.
-func (p Powers) SeesProposal(r *Proposal) bool {
-	return p.all || r.Proposer == p.principal || slices.ContainsFunc(r.Needs, func(n ApprovalNeed) bool {
-		d := p.s.Directive(n.Directive)
-		return d != nil && (p.May(Issuer, d.Authority) || p.May(Auditor, d.Authority) || p.Has(Exempter) && p.SeesDirective(d))
-	})
+// SeesProposal reports whether the proposal may be told of: one's own, one about directives that one could lift or audit, and one
+// of an exemption, nil if it is of anything else, that one could grant.
+func (p Powers) SeesProposal(r *Proposal, exemption *Release) bool {
+	return p.all || r.Proposer == p.principal || exemption != nil && p.exempts(exemption) ||
+		slices.ContainsFunc(r.Needs, func(n ApprovalNeed) bool {
+			authority := p.authority(n.Directive)
+			return p.May(Issuer, authority) || p.May(Auditor, authority)
+		})
 }

@@ -119,7 +119,7 @@ func (a *accessServer) ListProposals(ctx context.Context, req *teishiv1.ListProp
 	}
 	now := a.moment().now
 	keep := func(_ *policystore.View, p *policy.Proposal) bool {
-		return powers.SeesProposal(p) && (!req.Open || v.ProposalState(p, now) == policy.ProposalOpen)
+		return powers.SeesProposal(p, exemptionIn(p)) && (!req.Open || v.ProposalState(p, now) == policy.ProposalOpen)
 	}
 	to := func(p *policy.Proposal, changed policy.Revision) *teishiv1.ListedProposal {
 		return listedProposal(&v, p, changed, now)

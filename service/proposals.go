@@ -136,6 +136,10 @@ func (d *draft) come(inner *write) (changes []policy.Change, loosened []string, 
 // ApproveChange approves a proposal, and applies it if that was the last approval it needed.
 func (a *accessServer) ApproveChange(ctx context.Context, req *teishiv1.ApproveChangeRequest) (*teishiv1.ApproveChangeResponse, error) {
 	key := policy.Key{Kind: policy.KindProposal, ID: req.Id}
+	v, err := a.replica.View(ctx, policystore.Demand{})
+	if err != nil {
+		return nil, err
+	}
 	done, err := a.write(ctx, write{
 		method:  teishiv1.AccessService_ApproveChange_FullMethodName,
 		request: req,
@@ -148,6 +152,7 @@ func (a *accessServer) ApproveChange(ctx context.Context, req *teishiv1.ApproveC
 			return a.approve(d, p)
 		},
 		place:  asIs,
+		puts:   exemptionIn(v.Proposal(req.Id)),
 		judges: true,
 	})
 	if err != nil {
@@ -157,6 +162,21 @@ func (a *accessServer) ApproveChange(ctx context.Context, req *teishiv1.ApproveC
 		Proposal: policystore.ProposalToProto(put[*policy.Proposal](&done, key), done.changed),
 		Revision: done.revision, Epoch: done.epoch, RequestId: done.requestID,
 	}, nil
+}
+
+// exemptionIn returns the exemption that a proposal is of, nil if it is of anything else or there is no proposal.
+func exemptionIn(p *policy.Proposal) *policy.Release {
+	m := &teishiv1.ProposedChange{}
+	if p == nil || proto.Unmarshal(p.Change, m) != nil || m.GetGrantExemption() == nil {
+		return nil
+	}
+	w, err := exempting(m.GetGrantExemption())
+	if err != nil {
+		return nil
+	}
+	exemption := *w.puts.(*policy.Release)
+	exemption.Kind = policy.Exemption
+	return &exemption
 }
 
 // approve adds the caller's approval to a proposal. What the proposal changes is worked out anew, by the power that its proposer has

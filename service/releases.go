@@ -83,6 +83,7 @@ func releasing(method string, req writeRequest, r *policy.Release, word string, 
 		},
 		command: func(d *draft) ([]policy.Change, error) { return command(d, r) },
 		place:   asRelease,
+		puts:    r,
 	}
 }
 
