@@ -164,7 +164,7 @@ func (s *Snapshot) Approve(p *Proposal, a Approval, changes []Change, loosened [
 	if state := s.ProposalState(p, a.Time); state != ProposalOpen {
 		return refuse(unapprovable[state])
 	}
-	if !slices.Equal(s.Base(changes, loosened), p.Base) {
+	if !slices.Equal(s.Base(changes, loosened), p.Base) || !slices.Equal(s.ApprovalNeeds(loosened), p.Needs) {
 		return refuse(unapprovable[ProposalVoid])
 	}
 	if !slices.ContainsFunc(p.Needs, func(n ApprovalNeed) bool { return s.mayApprove(p, a, n, changes) }) {
