@@ -270,18 +270,18 @@ func (g *guard) call(t *testing.T, principal, method, ask string) (string, error
 		return "", err
 	}
 	for _, part := range strings.Split(ask, "---") {
-		if err := stream.SendMsg(text(t, dynamicpb.NewMessage(m.Input()), part)); err != nil {
+		if err := stream.SendMsg(text(t, newMessage(m.Input()), part)); err != nil {
 			break // how it ended is received
 		}
 	}
 	_ = stream.CloseSend()
-	answer := dynamicpb.NewMessage(m.Output())
+	answer := newMessage(m.Output())
 	if err := stream.RecvMsg(answer); err != nil {
 		return "", err
 	}
 	said := prototext.Format(answer)
 	if !m.IsStreamingServer() {
-		if err := stream.RecvMsg(dynamicpb.NewMessage(m.Output())); !errors.Is(err, io.EOF) {
+		if err := stream.RecvMsg(newMessage(m.Output())); !errors.Is(err, io.EOF) {
 			return said, err
 		}
 	}
@@ -326,3 +326,5 @@ func itemError(t *testing.T, answer proto.Message) error {
 	}
 	return nil
 }
+
+func newMessage(d protoreflect.MessageDescriptor) *dynamicpb.Message { return dynamicpb.NewMessage(d) }

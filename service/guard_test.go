@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/test/bufconn"
@@ -25,14 +26,18 @@ type guard struct {
 // principalKey is the metadata that says who calls. How that is proven is another matter, and another package's.
 const principalKey = "test-principal"
 
-// byMetadata believes what callers say of themselves: `PRINCIPAL` or `PRINCIPAL GROUP…`.
+// byMetadata believes what callers say of themselves: `PRINCIPAL` or `PRINCIPAL GROUP…`. Users have tokens, all others certificates.
 func byMetadata(ctx context.Context) (service.Caller, error) {
 	said := metadata.ValueFromIncomingContext(ctx, principalKey)
 	if len(said) == 0 {
 		return service.Caller{}, &service.UnauthenticatedError{Problem: "who calls is not said"}
 	}
 	words := strings.Fields(said[0])
-	return service.Caller{Principal: words[0], Groups: words[1:], Means: service.ByToken}, nil
+	c := service.Caller{Principal: words[0], Groups: words[1:], Means: service.ByCertificate}
+	if strings.HasPrefix(c.Principal, "user:") {
+		c.Means = service.ByToken
+	}
+	return c, nil
 }
 
 // asPrincipal is the context of a caller; an empty one says nothing.
@@ -119,6 +124,31 @@ func guarded(t *testing.T) (*house, *guard) {
 	g.built = h.head()
 	return h, g
 }
+
+// does makes a call as a principal, without which a test goes no further, and returns what was said.
+func (g *guard) does(t *testing.T, principal, method, ask string) string {
+	t.Helper()
+	said, err := g.call(t, principal, full(method), ask)
+	if err != nil {
+		t.Fatalf("%s as %s: %s", short(method+" "+ask), principal, describe(err))
+	}
+	return said
+}
+
+// refuses makes a call as a principal, which must end so.
+func (g *guard) refuses(t *testing.T, principal, method, ask string, want problem) {
+	t.Helper()
+	_, err := g.call(t, principal, full(method), ask)
+	want.check(t, short(method+" "+ask)+" as "+principal, err)
+}
+
+// How callers are refused.
+var (
+	notGranted       = problem{codes.PermissionDenied, "NOT_GRANTED", ""}
+	approvalRequired = problem{codes.FailedPrecondition, "APPROVAL_REQUIRED", ""}
+	notApprovable    = problem{codes.FailedPrecondition, "NOT_APPROVABLE", ""}
+	lastOne          = problem{codes.FailedPrecondition, "LAST_ADMINISTRATOR", ""}
+)
 
 // services returns the names of the services that the server serves.
 func (g *guard) services(t *testing.T) []string {
