@@ -49,10 +49,10 @@ func asPrincipal(ctx context.Context, principal string) context.Context {
 }
 
 // openGuarded opens a house, and beside it a server on the same record that asks who calls.
-func openGuarded(t *testing.T) (*house, *guard) {
+func openGuarded(t *testing.T, change ...func(*service.Config)) (*house, *guard) {
 	t.Helper()
 	var config service.Config
-	h := open(t, func(c *service.Config) { config = *c })
+	h := open(t, append(change, func(c *service.Config) { config = *c })...)
 	config.Identify = byMetadata
 	g := &guard{server: service.New(config)}
 	listener := bufconn.Listen(1 << 20)
