@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -220,8 +221,18 @@ func (s *Server) conclude(ctx context.Context, c *call, rest step) error {
 	if st.Code() == codes.Internal {
 		return s.failed(ctx, st, err, id, attrs)
 	}
-	s.logger.LogAttrs(ctx, slog.LevelWarn, "refused", append(attrs, slog.String("code", st.Code().String()), slog.Any("error", err))...)
+	attrs = append(attrs, slog.String("peer", peerOf(ctx)), slog.String("code", st.Code().String()), slog.Any("error", err))
+	s.logger.LogAttrs(ctx, slog.LevelWarn, "refused", attrs...)
 	return st.Err()
+}
+
+// peerOf returns the address that the call comes from: where somebody is refused who is not known, it is all there is of him.
+func peerOf(ctx context.Context) string {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return ""
+	}
+	return p.Addr.String()
 }
 
 // refuse makes the status of an error of a plain call.

@@ -181,8 +181,11 @@ func (n *node) bootstrap(ctx context.Context, principal string) error {
 	}
 	return n.patiently(ctx, "the first administrator is not granted yet", func() error {
 		done, err := policystore.Bootstrap(ctx, n.record.Authority, principal)
-		if err == nil && done {
+		switch {
+		case err == nil && done:
 			n.logger.Info("the first administrator is granted", slog.String("principal", principal))
+		case err == nil:
+			n.logger.Info("nobody is made administrator: the record has one, and --bootstrap-admin (TEISHI_BOOTSTRAP_ADMIN) is for one that has none", slog.String("principal", principal))
 		}
 		return err
 	})

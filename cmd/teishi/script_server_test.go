@@ -29,8 +29,9 @@ type server struct {
 
 // servers holds what a script has running.
 type servers struct {
-	env     []string
-	running *server
+	env       []string
+	arguments []string // of those that a document starts, beside its own
+	running   *server
 }
 
 // serversKey is what a script keeps its servers under.

@@ -52,6 +52,7 @@ func TestScripts(t *testing.T) {
 			"tamper":  tamperCmd,
 			"raw":     rawCmd,
 			"walk":    walkCmd,
+			"walkas":  walkAsCmd,
 			"replace": replaceCmd,
 			"collect": collectCmd,
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,22 +30,58 @@ func walkCmd(ts *testscript.TestScript, neg bool, args []string) {
 	data, err := os.ReadFile(file)
 	ts.Check(err)
 	d := parseDocument(string(data))
+	walk(ts, args[0], d)
+	if *update {
+		ts.Check(os.WriteFile(file, []byte(d.String()), 0o644))
+	}
+}
+
+// walkAsCmd is `walkas PRINCIPAL FILE ARGUMENTS…`: it runs a document of callers whom nobody asks who they are on a server with these
+// arguments too, by which the principal is the first administrator. What is printed is the same, but for who it was and for the
+// revisions: there is an entry more, by which it was made that.
+func walkAsCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: walkas PRINCIPAL FILE ARGUMENTS...")
+	}
+	data, err := os.ReadFile(filepath.Join(ts.Getenv("ROOT"), args[1]))
+	ts.Check(err)
+	text := strings.ReplaceAll(string(data), `"local"`, fmt.Sprintf("%q", args[0]))
+	text = strings.ReplaceAll(text, "; try: grpcurl -plaintext", "; try: grpcurl …")
+	text = revisionText.ReplaceAllStringFunc(text, later)
+	running(ts).arguments = args[2:]
+	walk(ts, args[1], parseDocument(text))
+	running(ts).arguments = nil
+}
+
+// revisionText finds the revisions in a document.
+var revisionText = regexp.MustCompile(`(evision"?:? "?|wait |concerns-|entriesVerified": ")([1-9]\d*)`)
+
+// later makes a revision the next one. The first one may be that of the birth, which stays it, or that of a record in which nothing was
+// written yet, which is no longer it.
+func later(text string) string {
+	found := revisionText.FindStringSubmatch(text)
+	if found[2] == "1" {
+		return found[1] + "…"
+	}
+	revision, _ := strconv.Atoi(found[2]) // it is digits
+	return found[1] + strconv.Itoa(revision+1)
+}
+
+// walk runs the document of that name.
+func walk(ts *testscript.TestScript, name string, d document) {
 	var open []*openWatch
 	for i := range d {
 		switch {
 		case d[i].language == "sh" && watches.MatchString(d[i].text):
 			open = append(open, startWatch(ts, &d[i], d.printed(i)))
 		case d[i].language == "sh":
-			walkBlock(ts, args[0], &d[i], d.printed(i))
+			walkBlock(ts, name, &d[i], d.printed(i))
 		case d[i].fenced && command.MatchString(d[i].text):
-			ts.Fatalf("%s:%d: a command that is not run: make it a block of sh", args[0], d[i].line)
+			ts.Fatalf("%s:%d: a command that is not run: make it a block of sh", name, d[i].line)
 		}
 	}
 	for _, w := range open {
-		w.end(ts, args[0])
-	}
-	if *update {
-		ts.Check(os.WriteFile(file, []byte(d.String()), 0o644))
+		w.end(ts, name)
 	}
 }
 
@@ -133,7 +170,7 @@ func runBlock(ts *testscript.TestScript, text string) (printed string, failed bo
 		if running(ts).running != nil {
 			endCmd(ts, false, nil)
 		}
-		serveCmd(ts, false, strings.Fields(arguments))
+		serveCmd(ts, false, slices.Concat(strings.Fields(arguments), running(ts).arguments))
 		return running(ts).running.line, false
 	}
 	err := ts.Exec("sh", "-e", "-c", strings.ReplaceAll(text, defaultAddress, ts.Getenv("ADDR")))
