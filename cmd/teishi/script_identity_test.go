@@ -14,12 +14,12 @@ import (
 	"github.com/teishi-dev/teishi/service/identity/identitytest"
 )
 
-// credentialsCmd is `credentials`: it makes a CA, ca.pem, and certificates that it has signed, each NAME.pem and NAME.key: of the server,
-// of a caller called mdm, of another server; one that has expired, one that does not hold yet; one of another CA. It has an issuer
-// of tokens serve until the script ends, whose URL is ISSUER, and who has made TOKEN.
+// credentialsCmd is `credentials [NAME…]`: it makes a CA, ca.pem, and certificates that it has signed, each NAME.pem and NAME.key: of the
+// server, of a caller called mdm, of another server, of the callers that are named; one that has expired, one that does not hold yet; one
+// of another CA. It has an issuer of tokens serve until the script ends, whose URL is ISSUER, and who has made TOKEN.
 func credentialsCmd(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 0 {
-		ts.Fatalf("usage: credentials")
+	if neg {
+		ts.Fatalf("usage: credentials [NAME...]")
 	}
 	ca, err := identitytest.NewCA("authority", nil)
 	ts.Check(err)
@@ -30,6 +30,9 @@ func credentialsCmd(ts *testscript.TestScript, neg bool, args []string) {
 		"early":   func(c *x509.Certificate) { holding(c, 24*time.Hour, 48*time.Hour) },
 	} {
 		issueTo(ts, ca, name, alter)
+	}
+	for _, name := range args {
+		issueTo(ts, ca, name, nil)
 	}
 	other, err := identitytest.NewCA("other", nil)
 	ts.Check(err)

@@ -170,6 +170,7 @@ func runBlock(ts *testscript.TestScript, text string) (printed string, failed bo
 		if running(ts).running != nil {
 			endCmd(ts, false, nil)
 		}
+		arguments = os.Expand(strings.ReplaceAll(arguments, "\\\n", " "), ts.Getenv)
 		serveCmd(ts, false, slices.Concat(strings.Fields(arguments), running(ts).arguments))
 		return running(ts).running.line, false
 	}
