@@ -54,7 +54,7 @@ var rooms = map[string]room{
 	store + "/redis":    {may: []string{store, points, creds, engine, "github.com/redis/"}},
 	store + "/remote":   {may: []string{store, creds, engine, api, "google.golang.org/"}, never: drivers},
 	module + "/service": {
-		may:   []string{store, points, engine, api, module + "/service/decisionlog", "google.golang.org/", "buf.build/", "github.com/grpc-ecosystem/", "golang.org/x/"},
+		may:   []string{store, points, engine, api, module + "/service/decisionlog", "google.golang.org/", "buf.build/", "github.com/grpc-ecosystem/", "github.com/prometheus/", "golang.org/x/"},
 		never: append([]string{"os/"}, drivers...),
 	},
 	module + "/service/decisionlog": {

@@ -85,7 +85,7 @@ func (s *Server) identified(rest step) step {
 		if c.caller = s.caller(ctx); c.caller != &nobody || c.manner.may.anybody {
 			return rest(ctx, c)
 		}
-		caller, err := s.identify(ctx)
+		caller, err := s.recognized(ctx)
 		if err != nil {
 			c.caller = nil
 			return err

@@ -111,6 +111,10 @@ var table = []row{
 		return fault{code: codes.ResourceExhausted, reason: teishiv1.ErrorReason_ERROR_REASON_LIMIT_EXCEEDED, problem: e.Error(),
 			metadata: map[string]string{"limit": strconv.Itoa(e.Limit)}}
 	}),
+	as(func(e *limitedError) fault {
+		return fault{code: codes.ResourceExhausted, reason: teishiv1.ErrorReason_ERROR_REASON_LIMIT_EXCEEDED, problem: e.Error(), retry: e.retry,
+			metadata: map[string]string{"limit": strconv.Itoa(e.limit), "class": e.class}}
+	}),
 	is(errVerifying, fault{code: codes.ResourceExhausted, reason: teishiv1.ErrorReason_ERROR_REASON_LIMIT_EXCEEDED,
 		problem: "the log is being verified for another caller, one at a time: try again later", retry: verifyRetry,
 		metadata: map[string]string{"limit": "1"}}),

@@ -29,7 +29,7 @@ func told(st *status.Status) string {
 			infos++
 			parts = append(parts, d.Reason)
 			for _, key := range []string{"kind", "id", "retired", "revision", "current_revision", "current_epoch", "referrers", "directive", "directives", "proposal",
-				"size", "limit", "fit", "domain", "request_id", "applied_revision", "known_revision", "applied_epoch", "known_epoch", "message"} {
+				"size", "class", "limit", "fit", "domain", "request_id", "applied_revision", "known_revision", "applied_epoch", "known_epoch", "message"} {
 				if v, ok := d.Metadata[key]; ok {
 					parts = append(parts, key+"="+v)
 				}
@@ -97,6 +97,7 @@ func TestTable(t *testing.T) {
 		{&policystore.EntryTooLargeError{Size: 9, Fit: 3}, "ResourceExhausted ENTRY_TOO_LARGE size=9 limit=1048576 fit=3"},
 		{&messageSizeError{9, 8}, "ResourceExhausted MESSAGE_TOO_LARGE size=9 limit=8"},
 		{&policy.LimitError{What: "purposes", Limit: 256}, "ResourceExhausted LIMIT_EXCEEDED limit=256"},
+		{&limitedError{class: "checks", holder: "principal", limit: 9, per: "a second", retry: time.Second}, "ResourceExhausted LIMIT_EXCEEDED class=checks limit=9 retry 1s"},
 		{errVerifying, "ResourceExhausted LIMIT_EXCEEDED limit=1 retry 10s"},
 		{&policystore.OutcomeUnknownError{RequestID: "r", Err: fmt.Errorf("%w: %w", policystore.ErrFull, context.DeadlineExceeded)}, "Unavailable OUTCOME_UNKNOWN request_id=r retry 1s"},
 		{policystore.ErrFull, "ResourceExhausted STORE_FULL"},

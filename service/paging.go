@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -129,16 +130,17 @@ type page struct {
 	next      string           // token of the next page; empty if this is the last
 }
 
+// pageSize returns how many items a page may have that is asked for.
+func pageSize(req listRequest) int {
+	return min(cmp.Or(max(0, int(req.GetPageSize())), defaultPage), largestPage)
+}
+
 // open begins a page: the first one of the view that pin returns, at the instant, and a later one of what its token pins.
 func (s *Server) open(ctx context.Context, method string, req listRequest, pin func() (policystore.View, policy.Instant, error)) (*page, error) {
-	p := &page{size: int(req.GetPageSize()), bytes: maxPageBytes}
-	switch {
-	case p.size < 0:
+	if req.GetPageSize() < 0 {
 		return nil, negative("page_size")
-	case p.size == 0:
-		p.size = defaultPage
 	}
-	p.size = min(p.size, largestPage)
+	p := &page{size: pageSize(req), bytes: maxPageBytes}
 	digest, err := questionDigest(method, req)
 	if err != nil {
 		return nil, err

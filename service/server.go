@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"math"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
@@ -37,6 +39,10 @@ type Config struct {
 	Reflection Reflection
 	// Identify says who calls. Nil: everybody is `local`, and may do everything.
 	Identify Identifier
+	// Limits are those of each caller, where there is an Identify.
+	Limits Limits
+	// Registry counts who was refused for them. Nil counts for nobody.
+	Registry prometheus.Registerer
 	// Decisions is where answers are written down, and closed after the Server has drained. Nil: nowhere.
 	Decisions *decisionlog.Log
 	// Credentials are those that connections are made with. Nil: anybody on the way can read and change what is said.
@@ -65,6 +71,8 @@ type Server struct {
 	identify    Identifier
 	reflection  Reflection
 	decisions   *decisionlog.Log // nil: answers are written down nowhere
+	limits      *limits
+	good        goodOnes // credentials
 
 	grpc      *grpc.Server
 	watchers  *watchers
@@ -79,7 +87,7 @@ type Server struct {
 	handlers  sync.WaitGroup // of streams that were left
 }
 
-// New returns a server that Serve has yet to start. It panics if it has a method of which nobody said who may call it.
+// New returns a server that Serve has yet to start. It panics if it has a method of which nobody said who may call it, or of which budget it is.
 func New(c Config) *Server {
 	s := &Server{
 		replica: c.Replica,
@@ -106,8 +114,10 @@ func New(c Config) *Server {
 	if s.clock == nil {
 		s.clock = (&policystore.Clock{}).Now
 	}
+	s.limits = newLimits(c.Limits, c.Registry, s.logger)
+	s.good.seed = maphash.MakeSeed()
 	s.watchers = newWatchers(c.Replica, s.moment)
-	s.chain = s.chained(s.concluded, recovered, s.identified, s.permitted)
+	s.chain = s.chained(s.concluded, recovered, s.identified, s.limited, s.permitted)
 	s.checks = []check{withinLimit, known, s.rules.valid}
 	options := append(Transport(), grpc.ForceServerCodecV2(newCodec()), grpc.UnaryInterceptor(s.unary), grpc.StreamInterceptor(s.stream))
 	if c.Credentials != nil {
@@ -116,7 +126,7 @@ func New(c Config) *Server {
 	s.grpc = grpc.NewServer(options...)
 	s.register()
 	if names := unlisted(s.grpc.GetServiceInfo()); len(names) > 0 {
-		panic(fmt.Sprintf("service: the table of methods says nobody may call %s", names))
+		panic(fmt.Sprintf("service: the table of methods does not say who may call, or of which budget are, %s", names))
 	}
 	return s
 }

@@ -46,6 +46,9 @@ func (d *decisionServer) checkOne(stream teishiv1.DecisionService_StreamCheckSer
 	case req.Check == nil:
 		return nil, &policy.InvalidError{Field: "check", Problem: "must be stated"}
 	}
+	if err := d.spends(stream.Context()); err != nil {
+		return nil, err
+	}
 	answer, err := d.check(stream.Context(), req.Check, teishiv1.DecisionService_StreamCheck_FullMethodName)
 	if err != nil {
 		return nil, &placed{err, beneath("check")}
