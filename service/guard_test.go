@@ -48,12 +48,13 @@ func asPrincipal(ctx context.Context, principal string) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, principalKey, principal)
 }
 
-// openGuarded opens a house, and beside it a server on the same record that asks who calls.
+// openGuarded opens a house, and beside it a server on the same record that asks who calls, and lets them ask as much as they want.
 func openGuarded(t *testing.T, change ...func(*service.Config)) (*house, *guard) {
 	t.Helper()
 	var config service.Config
 	h := open(t, append(change, func(c *service.Config) { config = *c })...)
 	config.Identify = byMetadata
+	config.Limits = service.Limits{Checks: -1, Writes: -1, Reads: -1, Streams: -1}
 	g := &guard{server: service.New(config)}
 	listener := bufconn.Listen(1 << 20)
 	beside := *h

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 
@@ -310,6 +311,25 @@ func TestGoodNoMore(t *testing.T) {
 		}
 		if looked != 1 {
 			t.Errorf("it was looked at %d times, want once", looked)
+		}
+	})
+}
+
+// TestAnonymous has whoever it is ask after health, of which each address has its part.
+func TestAnonymous(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, _ := limitsOf(Limits{})
+		c := callOf(healthv1.Health_Check_FullMethodName, "", nil)
+		c.caller = &nobody
+		for _, address := range []string{"192.0.2.1", "192.0.2.2"} {
+			holder := c.holder(from(address, "none"))
+			for i := range 1100 {
+				held, err := l.begin(c, holder)
+				if (err == nil) != (i < 1000) {
+					t.Fatalf("after %d at %s: %v", i, holder, err)
+				}
+				held.end()
+			}
 		}
 	})
 }
