@@ -44,7 +44,7 @@ const (
 	checking        // what programs do all the time
 	writing         // what changes the record
 	reading         // the rest of what is asked by somebody who is known
-	anonymous       // what is asked by whoever it is, by address
+	probing         // what is asked by whoever it is, which is health, by address
 	streaming       // streams that are open
 	failing         // callers who are not known by what they show, by address
 	classes
@@ -73,7 +73,7 @@ func newLimits(given Limits, registry prometheus.Registerer, logger *slog.Logger
 	add(writing, "writes", paced(given.Writes, DefaultWrites, 8))
 	add(reading, "reads", paced(given.Reads, DefaultReads, 32))
 	add(streaming, "streams", allowance{pace: rate.Inf, atOnce: int64(cmp.Or(given.Streams, DefaultStreams)), holder: "principal"})
-	add(anonymous, "anonymous calls", allowance{pace: 500, burst: 1000, atOnce: 256, holder: "address"})
+	add(probing, "probes", allowance{pace: 500, burst: 1000, atOnce: 256, holder: "address"})
 	add(failing, "failures", allowance{pace: 20, burst: 100, atOnce: 1, holder: "address"})
 	return l
 }

@@ -162,9 +162,9 @@ var manners = map[string]manner{
 	teishiv1.FleetService_WaitForRevision_FullMethodName: {may: watchesFleet, class: reading},
 	teishiv1.FleetService_ForgetReplica_FullMethodName:   {may: rules, class: writing},
 
-	healthv1.Health_Check_FullMethodName: {may: anybody, class: anonymous, plain: true, limit: maxQuestion},
-	healthv1.Health_List_FullMethodName:  {may: anybody, class: anonymous, plain: true, limit: maxQuestion},
-	healthv1.Health_Watch_FullMethodName: {may: anybody, class: anonymous, plain: true, limit: maxQuestion, endless: true},
+	healthv1.Health_Check_FullMethodName: {may: anybody, class: probing, plain: true, limit: maxQuestion},
+	healthv1.Health_List_FullMethodName:  {may: anybody, class: probing, plain: true, limit: maxQuestion},
+	healthv1.Health_Watch_FullMethodName: {may: anybody, class: probing, plain: true, limit: maxQuestion, endless: true},
 
 	reflectionv1.ServerReflection_ServerReflectionInfo_FullMethodName: {may: everyCaller, class: reading, plain: true, limit: maxQuestion, endless: true},
 }

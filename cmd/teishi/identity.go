@@ -40,6 +40,9 @@ func (f *identityFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.issuerCA, "oidc-ca", "", "believe the certificate of an OpenID provider if an authority in this `FILE` signed it (default those of the system)")
 }
 
+// knows reports whether there is a way for callers to say who they are.
+func (f *identityFlags) knows() bool { return f.clientCA != "" || len(f.issuers) > 0 }
+
 // reflections are to whom services are described.
 var reflections = map[string]service.Reflection{
 	"authenticated": service.ReflectionAuthenticated, "open": service.ReflectionOpen, "off": service.ReflectionOff,

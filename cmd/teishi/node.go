@@ -39,6 +39,8 @@ type node struct {
 	// identity says who calls; nil where there are no callers, or all are the same.
 	identity   *identity.Identity
 	reflection service.Reflection
+	limits     service.Limits        // of each caller
+	registry   prometheus.Registerer // of what is counted; nil: for nobody
 	// begin returns when what has to be there before anything is followed is there.
 	begin     func(context.Context) error
 	known     policystore.Position // what the local checkpoint held at the start
@@ -138,6 +140,8 @@ func (n *node) server() *service.Server {
 
 		Decisions:  n.decisions,
 		Reflection: n.reflection,
+		Limits:     n.limits,
+		Registry:   n.registry,
 	}
 	if n.identity != nil {
 		c.Credentials = n.identity.Credentials()

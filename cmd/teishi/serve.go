@@ -29,6 +29,7 @@ type serveFlags struct {
 	listen, metrics     string
 	insecure            boolean
 	identity            identityFlags
+	limits              limitFlags
 	local               string
 	staleFor, skew      string
 	signKey, trustKeys  string
@@ -49,6 +50,7 @@ type serveConfig struct {
 	identity        identity.Config
 	reflection      service.Reflection
 	bootstrap       string // principal; empty for none
+	limits          service.Limits
 	local           string
 	staleFor, skew  time.Duration
 	signer          *policystore.Signer
@@ -106,6 +108,7 @@ func (p *program) serveFlags(c *cobra.Command, f *serveFlags) {
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:50051", "listen on `HOST:PORT`; port 0 for a free one")
 	flags.StringVar(&f.metrics, "metrics-listen", "", "serve metrics for Prometheus at http://`HOST:PORT`/metrics, and health at /livez and /readyz; with --tls-cert by https (default: nowhere)")
 	f.identity.register(flags)
+	f.limits.register(flags)
 	f.insecure.register(flags, "insecure", "listen on an address that others can reach, although they may then write, or read what is said")
 	flags.StringVar(&f.local, "local-checkpoint", "", "keep what is known in this `FILE`, for a start with nothing reachable (default: nowhere)")
 	flags.StringVar(&f.staleFor, "serve-stale-for", "24h", "permit nothing any more once policy has not been proven for this `DURATION`; until then what an app's on_stale says")
@@ -136,6 +139,7 @@ func (p *program) serveConfig(f *serveFlags) (serveConfig, error) {
 	wrong.add("id", checkID(f.id))
 	c.identity = f.identity.config(&wrong)
 	c.reflection, c.bootstrap = reflections[f.identity.reflection], f.identity.bootstrap
+	c.limits = f.limits.setting(f.identity.knows(), &wrong)
 	wrong.add("listen", checkListen(f.listen, f.insecure.on, &c.identity))
 	wrong.add("metrics-listen", checkMetrics(f.metrics, f.insecure.on, &c.identity))
 	wrong.add("insecure", f.insecure.wrong)

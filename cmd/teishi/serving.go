@@ -40,7 +40,7 @@ func (p *program) serve(ctx context.Context, c serveConfig) (err error) {
 	if err := n.writeDecisions(p, &c, registry); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	n.identity, n.reflection = known, c.reflection
+	n.identity, n.reflection, n.limits, n.registry = known, c.reflection, c.limits, registry
 	n.start()
 	server := n.server()
 	measuring.ask(server)
