@@ -186,10 +186,10 @@ func TestTextsHaveRoom(t *testing.T) {
 func TestBatchHasRoom(t *testing.T) {
 	full, roomy := -1, 1<<10
 	var r result
-	if err := r.fill(nil, &teishiv1.Query{Organization: "o", App: "a"}, &terms{}, &asking{all: true}, &full); !errors.Is(err, errFull) {
+	v := policystore.View{Snapshot: policy.New()}
+	if err := r.fill(&v, &teishiv1.Query{Organization: "o", App: "a"}, &terms{}, &asking{all: true}, &full); !errors.Is(err, errFull) {
 		t.Errorf("without room: %v, want %v", err, errFull)
 	}
-	v := policystore.View{Snapshot: policy.New()}
 	if err := r.fill(&v, &teishiv1.Query{Organization: "o", App: "a"}, &terms{}, &asking{all: true}, &roomy); err != nil || roomy >= 1<<10 {
 		t.Errorf("with room: %v, and %d bytes are left of %d", err, roomy, 1<<10)
 	}

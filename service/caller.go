@@ -36,7 +36,8 @@ const (
 )
 
 // An Identifier says who makes the call of the context: from its connection and its metadata. Its error is an
-// *UnauthenticatedError where the caller is at fault.
+// *UnauthenticatedError where the caller is at fault. Where the context is over it says what it can say without waiting, and is asked
+// again if that is nothing.
 type Identifier func(ctx context.Context) (Caller, error)
 
 // local is everybody, where nobody is asked who he is.
@@ -91,6 +92,7 @@ func (s *Server) identified(rest step) step {
 			return err
 		}
 		c.caller = &caller
+		s.known(ctx)
 		return rest(withCaller(ctx, c.caller), c)
 	}
 }

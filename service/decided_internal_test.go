@@ -19,7 +19,8 @@ func TestLoggedOfWhom(t *testing.T) {
 	reader, writer := io.Pipe()
 	l := decisionlog.New(decisionlog.Config{Sink: decisionlog.Stream(writer), Replica: "replica-1"})
 	ctx := withCaller(t.Context(), &Caller{Principal: "user:issuer#a"})
-	telling := (&Server{decisions: l}).tells(teishiv1.DecisionService_Check_FullMethodName)
+	asked := func(context.Context) (Caller, error) { return Caller{}, nil }
+	telling := (&Server{decisions: l, identify: asked}).tells(teishiv1.DecisionService_Check_FullMethodName)
 	telling.add(ctx, &teishiv1.Query{Organization: "mic", App: "line"}, &teishiv1.CheckResponse{Outcome: teishiv1.Outcome_OUTCOME_DENIED})
 	if err := telling.logged(ctx); err != nil {
 		t.Fatal(err)

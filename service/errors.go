@@ -48,6 +48,8 @@ var table = []row{
 	}),
 	as(func(*policy.NotGrantedError) fault { return notGranted }),
 	is(errNotGranted, notGranted),
+	is(errStrangers, fault{code: codes.ResourceExhausted, reason: teishiv1.ErrorReason_ERROR_REASON_LIMIT_EXCEEDED, problem: errStrangers.Error(),
+		retry: time.Second, metadata: map[string]string{"limit": strconv.Itoa(mostStrangers)}}),
 	as(func(e *approvalError) fault {
 		return fault{code: codes.FailedPrecondition, reason: teishiv1.ErrorReason_ERROR_REASON_APPROVAL_REQUIRED, problem: e.Error(),
 			metadata: map[string]string{"directives": e.directives()}}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -72,7 +73,8 @@ type Server struct {
 	reflection  Reflection
 	decisions   *decisionlog.Log // nil: answers are written down nowhere
 	limits      *limits
-	good        goodOnes // credentials
+	strangers   atomic.Int32 // calls of callers who are not known yet
+	good        goodOnes     // credentials
 
 	grpc      *grpc.Server
 	watchers  *watchers
@@ -123,7 +125,7 @@ func New(c Config) *Server {
 	if c.Credentials != nil {
 		options = append(options, grpc.Creds(c.Credentials))
 	}
-	s.grpc = grpc.NewServer(options...)
+	s.grpc = grpc.NewServer(append(options, grpc.InTapHandle(s.arrive))...)
 	s.register()
 	if names := unlisted(s.grpc.GetServiceInfo()); len(names) > 0 {
 		panic(fmt.Sprintf("service: the table of methods does not say who may call, or of which budget are, %s", names))

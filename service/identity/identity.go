@@ -141,6 +141,9 @@ func (id *Identity) Identify(ctx context.Context) (service.Caller, error) {
 	if refused == nil {
 		return caller, nil
 	}
+	if ctx.Err() != nil {
+		return service.Caller{}, &service.UnauthenticatedError{Problem: refused.told} // only a glance: it will be asked again
+	}
 	id.metrics.refused.WithLabelValues(refused.why).Inc()
 	id.config.Logger.LogAttrs(ctx, slog.LevelDebug, "a caller is not known", slog.String("why", refused.why))
 	return service.Caller{}, &service.UnauthenticatedError{Problem: refused.told}
