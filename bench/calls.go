@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/teishi-dev/teishi/policy/workload"
@@ -46,12 +47,12 @@ func (b *benchmark) echo(ctx context.Context, answers ...string) (*process, erro
 }
 
 // connect starts a server and connects to it.
-func (b *benchmark) connect(ctx context.Context, start func(context.Context) (*process, error)) (*served, error) {
+func (b *benchmark) connect(ctx context.Context, start func(context.Context) (*process, error), options ...grpc.DialOption) (*served, error) {
 	p, err := start(ctx)
 	if err != nil {
 		return nil, err
 	}
-	dials, err := dial(p.address, b.connections)
+	dials, err := dial(p.address, b.connections, options...)
 	if err != nil {
 		return nil, errors.Join(err, p.stop())
 	}
@@ -115,19 +116,19 @@ func writeMessage(file string, m proto.Message) error {
 
 // drives drives Check to saturation, then by one caller, then BatchCheck and StreamCheck to saturation.
 func (b *benchmark) drives(ctx context.Context, check, batch, stream sides) error {
-	many, err := b.compare(ctx, check, b.callers)
+	many, err := b.compare(ctx, check, b.callers, b.rounds)
 	if err != nil {
 		return err
 	}
-	one, err := b.compare(ctx, check, 1)
+	one, err := b.compare(ctx, check, 1, b.rounds)
 	if err != nil {
 		return err
 	}
-	hundred, err := b.compare(ctx, batch, b.callers)
+	hundred, err := b.compare(ctx, batch, b.callers, b.rounds)
 	if err != nil {
 		return err
 	}
-	streamed, err := b.compare(ctx, stream, b.callers)
+	streamed, err := b.compare(ctx, stream, b.callers, b.rounds)
 	if err != nil {
 		return err
 	}
@@ -149,9 +150,9 @@ type (
 	round []sample // a drive of each
 )
 
-// compare drives all sides in turn, each round beginning with another, after a shorter round that is not counted.
-func (b *benchmark) compare(ctx context.Context, all sides, callers int) ([]round, error) {
-	rounds := make([]round, b.rounds+1)
+// compare drives all sides in turn, so many times, each round beginning with another, after a shorter round that is not counted.
+func (b *benchmark) compare(ctx context.Context, all sides, callers, times int) ([]round, error) {
+	rounds := make([]round, times+1)
 	for r := range rounds {
 		span := b.span
 		if r == 0 {

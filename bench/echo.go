@@ -19,6 +19,7 @@ import (
 
 	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
 	"github.com/teishi-dev/teishi/service"
+	"github.com/teishi-dev/teishi/service/identity"
 )
 
 // echoCommand makes this program the empty server that ours is compared with.
@@ -62,9 +63,18 @@ func overhead(size int) int {
 }
 
 // serveEcho serves until ctx ends. With a file of fixed answers it is a DecisionService too, that
-// answers with them, and tells them to whoever watches when a directive is issued or withdrawn.
+// answers with them, and tells them to whoever watches when a directive is issued or withdrawn. With three more, of a certificate,
+// of its key and of whoever signs those of callers, it speaks TLS as ours does.
 func serveEcho(ctx context.Context, files []string, stdout io.Writer) error {
-	server := grpc.NewServer(service.Transport()...)
+	options := service.Transport()
+	if len(files) == 4 {
+		id, err := identity.New(identity.Config{CertFile: files[1], KeyFile: files[2], ClientCAFile: files[3]})
+		if err != nil {
+			return err
+		}
+		options = append(options, grpc.Creds(id.Credentials()))
+	}
+	server := grpc.NewServer(options...)
 	server.RegisterService(&grpc.ServiceDesc{
 		ServiceName: echoService,
 		HandlerType: (*any)(nil),

@@ -46,12 +46,13 @@ type sample struct {
 func (s sample) cpuPerCall() float64 { return float64(s.cpu) / float64(s.calls) }
 func (s sample) perSecond() float64  { return float64(s.calls) / s.elapsed.Seconds() }
 
-// dial returns connections to the server.
-func dial(address string, n int) ([]*grpc.ClientConn, error) {
+// dial returns connections to the server, in plaintext unless an option says otherwise.
+func dial(address string, n int, options ...grpc.DialOption) ([]*grpc.ClientConn, error) {
 	again := grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: time.Millisecond, MaxDelay: time.Millisecond}, MinConnectTimeout: time.Second}
+	usual := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithConnectParams(again)}
 	var all []*grpc.ClientConn
 	for range n {
-		c, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithConnectParams(again))
+		c, err := grpc.NewClient(address, append(usual, options...)...)
 		if err != nil {
 			hangUp(all)
 			return nil, err

@@ -48,6 +48,7 @@ type settings struct {
 	watchers    int           // of one server
 	writes      int           // whose way to decision points is measured, for each way
 	readers     int           // that follow one Redis
+	identified  int           // rounds of servers that know callers and write decisions down
 }
 
 func main() {
@@ -83,6 +84,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags.IntVar(&s.watchers, "watchers", 10_000, "have so many watchers on one server, at most 12,000; 0 has none")
 	flags.IntVar(&s.writes, "writes", 500, "have so many suspensions reach decision points by each way; 0 measures no propagation")
 	flags.IntVar(&s.readers, "readers", 500, "have so many readers follow one Redis; 0 has none")
+	flags.IntVar(&s.identified, "identities", 25, "drive servers that know callers, and write down what they answer, so many times; 0 measures none of that")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -122,6 +124,11 @@ func bench(ctx context.Context, s settings, stdout io.Writer) error {
 	if s.rounds > 0 {
 		if err := b.calls(ctx, w1); err != nil {
 			return err
+		}
+	}
+	if s.identified > 0 {
+		if err := b.identifying(ctx); err != nil {
+			return fmt.Errorf("servers that know callers: %w", err)
 		}
 	}
 	b.redis = b.hasRedis()

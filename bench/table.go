@@ -56,13 +56,19 @@ func greatest[R ~[]S, S any](rounds []R, which int, m func(S) float64) float64 {
 	return quantile(column(rounds, which, m), 1)
 }
 
-// ratio returns the median of our figure to another's within a round.
-func ratio[R ~[]S, S any](rounds []R, to int, m func(S) float64) float64 {
+// ratios returns the figure of one side to another's within a round, in order of size.
+func ratios[R ~[]S, S any](rounds []R, which, to int, m func(S) float64) []float64 {
 	var all []float64
 	for _, r := range rounds {
-		all = append(all, m(r[ofTeishi])/m(r[to]))
+		all = append(all, m(r[which])/m(r[to]))
 	}
-	return quantile(slices.Sorted(slices.Values(all)), 0.5)
+	slices.Sort(all)
+	return all
+}
+
+// ratio returns the median of our figure to another's within a round.
+func ratio[R ~[]S, S any](rounds []R, to int, m func(S) float64) float64 {
+	return quantile(ratios(rounds, ofTeishi, to, m), 0.5)
 }
 
 // target is a figure to reach; none has no text.
