@@ -35,6 +35,7 @@ type house struct {
 	caller grpc.DialOption
 	token  string
 	record string // the file, of which each server has a copy
+	rungs  []rung
 	*questions
 }
 
@@ -45,17 +46,13 @@ func (b *benchmark) identifying(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.issuer.Close()) }()
-	ours, err := h.ladder(ctx)
+	ours, t, err := h.ladder(ctx)
 	defer func() { err = errors.Join(err, stopAll(ours)) }()
 	if err != nil {
 		return err
 	}
 	answers := filepath.Join(b.directory, "identified")
-	t, err := h.verify(ctx, ours[0].dials[0])
-	if err == nil {
-		err = writeMessage(answers, t.answers)
-	}
-	if err != nil {
+	if err := writeMessage(answers, t.answers); err != nil {
 		return err
 	}
 	empty, err := h.empty(ctx, answers)
@@ -67,7 +64,7 @@ func (b *benchmark) identifying(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	b.printIdentified(rounds)
+	h.printIdentified(rounds)
 	return errors.Join(h.printLogs()...)
 }
 
@@ -92,6 +89,7 @@ func (b *benchmark) house(ctx context.Context) (*house, error) {
 		return nil, errors.Join(err, h.issuer.Close())
 	}
 	h.record, h.questions = w.record, w.questions
+	h.climb()
 	return h, nil
 }
 
@@ -143,50 +141,58 @@ const (
 	emptyToken
 )
 
-// rungs say what ours have, and which of the empty servers is beside them.
-var rungs = []struct {
+// rung is one of ours.
+type rung struct {
 	name   string
-	beside int
-}{
-	allOff:          {"all off", emptyOff},
-	withCertificate: {"TLS 1.3 and a client certificate", emptyCertificate},
-	withToken:       {"and a bearer token", emptyToken},
-	withLog:         {"and a decision log", emptyToken},
-	withBlockingLog: {"which answers wait for", emptyToken},
+	beside int      // which of the empty servers
+	flags  []string // more than the one before has
 }
 
-// ladder starts ours. What it returns is to be stopped, with an error too.
-func (h *house) ladder(ctx context.Context) (all sides, err error) {
-	certificate := []string{"--tls-cert", h.file("server.pem"), "--tls-key", h.file("server.key"), "--tls-client-ca", h.file("ca.pem")}
-	token := append(certificate[:6:6], "--oidc-issuer", h.issuer.URL, "--oidc-audience", identitytest.Audience, "--oidc-ca", h.file("ca.pem"))
-	logged := append(token[:12:12], "--decision-log", "file:"+h.logFile(withLog))
-	blocking := append(token[:12:12], "--decision-log", "file:"+h.logFile(withBlockingLog), "--decision-log-mode", "block")
-	for which, args := range [][]string{allOff: nil, withCertificate: certificate, withToken: token, withLog: logged, withBlockingLog: blocking} {
-		s, err := h.side(ctx, which == allOff, which >= withToken, func(ctx context.Context) (*process, error) {
-			record := h.file(fmt.Sprint(which, ".db"))
-			if err := copyFile(record, h.record); err != nil {
-				return nil, err
-			}
-			return h.start(ctx, append([]string{"--store", "sqlite:" + record}, args...)...)
-		})
-		if err != nil {
-			return all, err
-		}
-		all = append(all, s)
-		if _, err := s.ask(ctx, s.dials[0], 0, time.Now().Add(time.Second)); err != nil {
-			return all, fmt.Errorf("%s: %w", rungs[which].name, err)
-		}
+func (h *house) climb() {
+	h.rungs = []rung{
+		allOff: {name: "all off", beside: emptyOff},
+		withCertificate: {"TLS 1.3 and a client certificate", emptyCertificate,
+			[]string{"--tls-cert", h.file("server.pem"), "--tls-key", h.file("server.key"), "--tls-client-ca", h.file("ca.pem")}},
+		withToken: {"and a bearer token", emptyToken,
+			[]string{"--oidc-issuer", h.issuer.URL, "--oidc-audience", identitytest.Audience, "--oidc-ca", h.file("ca.pem")}},
+		withLog:         {"and a decision log", emptyToken, []string{"--decision-log", "file:" + h.logFile(withLog)}},
+		withBlockingLog: {"which answers wait for", emptyToken, []string{"--decision-log", "file:" + h.logFile(withBlockingLog), "--decision-log-mode", "block"}},
 	}
-	return all, nil
 }
 
 func (h *house) logFile(which int) string { return h.file(fmt.Sprint(which, ".json")) }
 
+// ladder starts ours, each of which answers as this process decides. What it returns is to be stopped, with an error too.
+func (h *house) ladder(ctx context.Context) (all sides, t traffic, err error) {
+	var flags []string
+	for which, r := range h.rungs {
+		record := h.file(fmt.Sprint(which, ".db"))
+		if err := copyFile(record, h.record); err != nil {
+			return all, t, err
+		}
+		flags = append(flags, r.flags...)
+		args := append([]string{"--store", "sqlite:" + record}, flags...)
+		s, err := h.side(ctx, r.beside, func(ctx context.Context) (*process, error) { return h.start(ctx, args...) })
+		if err != nil {
+			return all, t, err
+		}
+		all = append(all, s)
+		asking := ctx
+		if r.beside == emptyToken {
+			asking = bearing(ctx, h.token)
+		}
+		if t, err = h.verify(asking, s.dials[0]); err != nil {
+			return all, t, fmt.Errorf("%s: %w", r.name, err)
+		}
+	}
+	return all, t, nil
+}
+
 // empty starts the empty servers, in plaintext and with certificates: the second counts twice, once asked with a token. What it
 // returns is to be stopped, with an error too.
 func (h *house) empty(ctx context.Context, answers string) (all sides, err error) {
-	for _, args := range [][]string{{answers}, {answers, h.file("server.pem"), h.file("server.key"), h.file("ca.pem")}} {
-		s, err := h.side(ctx, len(args) == 1, false, func(ctx context.Context) (*process, error) { return h.echo(ctx, args...) })
+	for i, args := range [][]string{{answers}, {answers, h.file("server.pem"), h.file("server.key"), h.file("ca.pem")}} {
+		s, err := h.side(ctx, emptyOff+i, func(ctx context.Context) (*process, error) { return h.echo(ctx, args...) })
 		if err != nil {
 			return all, err
 		}
@@ -195,15 +201,15 @@ func (h *house) empty(ctx context.Context, answers string) (all sides, err error
 	return append(all, side{all[1].served, withBearer(h.token, all[1].ask)}), nil
 }
 
-// side starts a server and connects to it.
-func (h *house) side(ctx context.Context, plain, token bool, start func(context.Context) (*process, error)) (side, error) {
+// side starts a server and connects to it, as one connects to that of the empty servers, and is asked likewise.
+func (h *house) side(ctx context.Context, like int, start func(context.Context) (*process, error)) (side, error) {
 	var options []grpc.DialOption
-	if !plain {
+	if like != emptyOff {
 		options = append(options, h.caller)
 	}
 	s, err := h.connect(ctx, start, options...)
 	ask := oneByOne(h.check)
-	if token {
+	if like == emptyToken {
 		ask = withBearer(h.token, ask)
 	}
 	return side{s, ask}, err
@@ -212,8 +218,12 @@ func (h *house) side(ctx context.Context, plain, token bool, start func(context.
 // withBearer asks with a token.
 func withBearer(token string, ask asking) asking {
 	return func(ctx context.Context, c *grpc.ClientConn, first int, end time.Time) ([]time.Duration, error) {
-		return ask(metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token), c, first, end)
+		return ask(bearing(ctx, token), c, first, end)
 	}
+}
+
+func bearing(ctx context.Context, token string) context.Context {
+	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
 }
 
 // stopAll stops the servers, each once.
@@ -237,31 +247,29 @@ func copyFile(to, from string) error {
 	return os.WriteFile(to, b, 0o600)
 }
 
-const identifiedColumns = "%-46s %11s %11s %8s %-14s %9s %s\n"
+const identifiedColumns = "%-46s %11s %11s %8s %-13s %10s %-13s  %s\n"
 
 // printIdentified prints what each thing more costs, beside the empty server that has as much of transport, and beside ours without.
-func (b *benchmark) printIdentified(rounds []round) {
-	title := fmt.Sprintf("Check, %d callers on %d connections", b.callers, b.connections)
-	fmt.Fprintf(b.out, identifiedColumns, title, "teishi", "echo", "÷ echo", "", "÷ all off", "")
+func (h *house) printIdentified(rounds []round) {
+	title := fmt.Sprintf("Check, %d callers on %d connections", h.callers, h.connections)
+	fmt.Fprintf(h.out, identifiedColumns, title, "teishi", "echo", "÷ echo", "", "÷ all off", "", "echo ÷ its all off")
 	for _, figure := range []struct {
 		name   string
 		of     measure
 		format func(float64) string
 	}{{"server CPU per call", sample.cpuPerCall, microseconds}, {"throughput", sample.perSecond, rate}} {
-		fmt.Fprintf(b.out, "  %s\n", figure.name)
-		for which, r := range rungs {
+		fmt.Fprintf(h.out, "  %s\n", figure.name)
+		for which, r := range h.rungs {
 			toEcho, spread := centre(ratios(rounds, which, r.beside, figure.of))
 			toOff, spreadOff := centre(ratios(rounds, which, allOff, figure.of))
-			fmt.Fprintf(b.out, identifiedColumns, "    "+r.name, figure.format(median(rounds, which, figure.of)), figure.format(median(rounds, r.beside, figure.of)),
-				toEcho, spread, toOff, spreadOff)
+			ofEmpty, _ := centre(ratios(rounds, r.beside, emptyOff, figure.of))
+			fmt.Fprintf(h.out, identifiedColumns, "    "+r.name, figure.format(median(rounds, which, figure.of)), figure.format(median(rounds, r.beside, figure.of)),
+				toEcho, spread, toOff, spreadOff, ofEmpty)
 		}
-		toPlain, spread := centre(ratios(rounds, emptyCertificate, emptyOff, figure.of))
-		toBare, spreadBare := centre(ratios(rounds, emptyToken, emptyCertificate, figure.of))
-		fmt.Fprintf(b.out, "    of the echo: with TLS %s %s of that without, and asked with a token %s %s of that\n", toPlain, spread, toBare, spreadBare)
 	}
 }
 
-// centre returns the median of what is sorted, and where its middle half lies.
+// centre returns the median of what is sorted, and where the half around it lies.
 func centre(sorted []float64) (median, spread string) {
 	at := func(q float64) string { return fmt.Sprintf("%.2f", quantile(sorted, q)) }
 	return at(0.5), "[" + at(0.25) + " " + at(0.75) + "]"
@@ -272,12 +280,13 @@ func (h *house) printLogs() (errs []error) {
 	for _, which := range []int{withLog, withBlockingLog} {
 		text, err := os.ReadFile(h.logFile(which))
 		if err != nil || len(text) == 0 {
-			errs = append(errs, errors.Join(fmt.Errorf("%s has no line", h.logFile(which)), err))
+			errs = append(errs, errors.Join(fmt.Errorf("the decision log %s has no line", h.logFile(which)), err))
 			continue
 		}
-		lines, confessions := bytes.Count(text, []byte("\n")), bytes.Count(text, []byte(`{"dropped":`))
-		fmt.Fprintf(h.out, "  in the decision log %s: %d lines of %d bytes; it was too slow %d times\n", rungs[which].name, lines, len(text)/lines, confessions)
+		lines := bytes.Count(text, []byte("\n"))
+		fmt.Fprintf(h.out, "  %s: %d lines of %d bytes were written, and %d times some were dropped\n",
+			h.rungs[which].name, lines, len(text)/lines, bytes.Count(text, []byte(`{"dropped":`)))
 	}
-	fmt.Fprintln(h.out)
+	fmt.Fprintf(h.out, "  load by then: %s\n\n", load())
 	return errs
 }
