@@ -16,7 +16,7 @@
 //	        └─▶ bench crowd      five hundred readers of that Redis, and nothing else of a decision point
 //
 // All are child processes, so that what they use can be told from what the load generator uses. It ends by itself after
-// some six minutes, leaves nothing behind, and exits with 0 whether or not targets are met: it is no test. Without a
+// some eight minutes, leaves nothing behind, and exits with 0 whether or not targets are met: it is no test. Without a
 // redis-server it says what it skips.
 //
 // Soak has watchers come and go for ten minutes, and does fail, if the server grows by it.

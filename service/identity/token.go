@@ -34,7 +34,7 @@ func bearer(given []string) (string, bool) {
 		return "", false
 	}
 	scheme, token, ok := strings.Cut(given[0], " ")
-	return token, ok && strings.EqualFold(scheme, "bearer") && token != "" && !strings.ContainsAny(token, " ,")
+	return token, ok && strings.EqualFold(scheme, "bearer") && token != "" && !strings.ContainsRune(token, ' ') && !strings.ContainsRune(token, ',')
 }
 
 // verify says who a token names, if its issuer signed it, for us, and it holds.
