@@ -36,6 +36,21 @@ var want = map[string][]string{
 		"caller → teishi-decision-point TCP 50051",
 		"prometheus → teishi-authority TCP 9090", "prometheus → teishi-decision-point TCP 9090",
 	},
+	"overlays/production": {
+		"teishi-authority → dns TCP 53", "teishi-authority → dns UDP 53",
+		"teishi-authority → issuer TCP 443",
+		"teishi-authority → postgres TCP 5432",
+		"teishi-authority → redis TCP 26379", "teishi-authority → redis TCP 6379",
+		"teishi-decision-point → dns TCP 53", "teishi-decision-point → dns UDP 53",
+		"teishi-decision-point → issuer TCP 443",
+		"teishi-decision-point → redis TCP 26379", "teishi-decision-point → redis TCP 6379",
+		"teishi-decision-point → teishi-authority TCP 50051",
+		"teishi-migrate → dns TCP 53", "teishi-migrate → dns UDP 53",
+		"teishi-migrate → postgres TCP 5432",
+		"administrator → teishi-authority TCP 50051",
+		"caller → teishi-decision-point TCP 50051",
+		"prometheus → teishi-authority TCP 9090", "prometheus → teishi-decision-point TCP 9090",
+	},
 	"overlays/dev": {
 		"teishi-decision-point → dns TCP 53", "teishi-decision-point → dns UDP 53",
 		"caller → teishi-decision-point TCP 50051",
@@ -56,6 +71,8 @@ func others() []end {
 		{name: "dns", namespace: in("kube-system"), pod: map[string]string{"k8s-app": "kube-dns"}},
 		{name: "kube-system", namespace: in("kube-system"), pod: map[string]string{"k8s-app": "other"}},
 		{name: "caller", namespace: in("agency", "teishi-caller")},
+		{name: "administrator", namespace: in("office", "teishi-administrator")},
+		{name: "issuer", namespace: in("identity", "teishi-issuer")},
 		{name: "prometheus", namespace: in("monitoring", "teishi-prometheus")},
 		{name: "postgres", namespace: in("databases", "teishi-postgres")},
 		{name: "redis", namespace: in("caches", "teishi-redis")},
@@ -105,7 +122,7 @@ func (m *manifests) ends() []end {
 // and one that nobody has.
 func (m *manifests) flows(t *testing.T, from, to end) []string {
 	var all []string
-	for _, port := range []int32{1, 53, 5432, 6379, 9090, 26379, 50051} {
+	for _, port := range []int32{1, 53, 443, 5432, 6379, 9090, 26379, 50051} {
 		for _, protocol := range []corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP} {
 			f := flow{from, to, port, protocol}
 			if m.permits(t, f, networkingv1.PolicyTypeEgress) && m.permits(t, f, networkingv1.PolicyTypeIngress) {

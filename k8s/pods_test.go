@@ -119,7 +119,8 @@ func TestVolumes(t *testing.T) {
 func checkVolume(t *testing.T, p pod, v corev1.Volume) {
 	switch {
 	case v.Secret != nil:
-		if v.Secret.DefaultMode == nil || *v.Secret.DefaultMode != 0o440 || p.spec.SecurityContext.FSGroup == nil {
+		own := slices.ContainsFunc(v.Secret.Items, func(i corev1.KeyToPath) bool { return i.Mode != nil })
+		if own || v.Secret.DefaultMode == nil || *v.Secret.DefaultMode != 0o440 || p.spec.SecurityContext.FSGroup == nil {
 			t.Errorf("%s: the secret %s is not mounted for the pod's group alone", p.owner, v.Name)
 		}
 	case v.EmptyDir != nil:
@@ -131,20 +132,22 @@ func checkVolume(t *testing.T, p pod, v corev1.Volume) {
 	}
 }
 
-// TestProbes checks that a pod is asked for its health by gRPC where it listens: to start and to live whether it answers, to
-// be ready whether it has a policy.
+// TestProbes checks that a pod is asked for its health where it listens: to start and to live whether it answers, to be ready
+// whether it has a policy. One that speaks TLS is asked over HTTPS, since a kubelet speaks none to a gRPC port.
 func TestProbes(t *testing.T) {
 	forEach(t, func(t *testing.T, m *manifests) {
 		for _, p := range m.pods {
 			if !p.serves() {
 				continue
 			}
+			live, ready := `"live" at grpc`, `"" at grpc`
+			if _, secured := settingsOf(t, p).args["tls-cert"]; secured {
+				live, ready = "HTTPS /livez at metrics", "HTTPS /readyz at metrics"
+			}
 			c := p.container()
-			for of, got := range map[string]string{
-				"startup": probed(p, c.StartupProbe), "liveness": probed(p, c.LivenessProbe), "readiness": probed(p, c.ReadinessProbe),
-			} {
-				want := map[string]string{"startup": `"live" at grpc`, "liveness": `"live" at grpc`, "readiness": `"" at grpc`}[of]
-				if got != want {
+			for of, probe := range probes(p) {
+				want := map[string]string{"startup": live, "liveness": live, "readiness": ready}[of]
+				if got := probed(p, probe); got != want {
 					t.Errorf("%s: the %s probe asks for %s, want %s", p.owner, of, got, want)
 				}
 			}
@@ -155,9 +158,20 @@ func TestProbes(t *testing.T) {
 	})
 }
 
+// probes are those of a pod, by what they are for.
+func probes(p pod) map[string]*corev1.Probe {
+	c := p.container()
+	return map[string]*corev1.Probe{"startup": c.StartupProbe, "liveness": c.LivenessProbe, "readiness": c.ReadinessProbe}
+}
+
 // probed says what a probe asks for, and at which port.
 func probed(p pod, probe *corev1.Probe) string {
-	if probe == nil || probe.GRPC == nil || probe.GRPC.Service == nil {
+	switch {
+	case probe == nil:
+		return "nothing"
+	case probe.HTTPGet != nil:
+		return fmt.Sprintf("%s %s at %s", probe.HTTPGet.Scheme, probe.HTTPGet.Path, probe.HTTPGet.Port.String())
+	case probe.GRPC == nil || probe.GRPC.Service == nil:
 		return "nothing by gRPC"
 	}
 	for _, port := range p.container().Ports {

@@ -4,9 +4,11 @@ package k8s_test
 
 import (
 	"path/filepath"
+	"slices"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -20,21 +22,22 @@ import (
 
 // manifests are what one kustomization says.
 type manifests struct {
-	directory  string
-	yaml       []byte
-	namespaces []*corev1.Namespace
-	accounts   []*corev1.ServiceAccount
-	services   []*corev1.Service
-	budgets    []*policyv1.PodDisruptionBudget
-	policies   []*networkingv1.NetworkPolicy
-	pods       []pod
+	directory   string
+	yaml        []byte
+	namespaces  []*corev1.Namespace
+	accounts    []*corev1.ServiceAccount
+	services    []*corev1.Service
+	budgets     []*policyv1.PodDisruptionBudget
+	autoscalers []*autoscalingv2.HorizontalPodAutoscaler
+	policies    []*networkingv1.NetworkPolicy
+	pods        []pod
 }
 
 // pod is what a Deployment or a Job makes.
 type pod struct {
 	owner     string
 	namespace string
-	replicas  int32
+	replicas  int32                     // the fewest; 0 if that is not said
 	rollout   appsv1.DeploymentStrategy // of a Deployment
 	selector  *metav1.LabelSelector     // of a Deployment
 	meta      metav1.ObjectMeta
@@ -83,17 +86,35 @@ func render(t *testing.T, directory string) *manifests {
 		}
 		m.add(t, object)
 	}
+	m.scale(t)
 	if t.Failed() {
 		t.FailNow()
 	}
 	return m
 }
 
+// scale gives pods the number that an autoscaler says. What says how many there are says it alone: each would undo the other.
+func (m *manifests) scale(t *testing.T) {
+	for _, a := range m.autoscalers {
+		i := slices.IndexFunc(m.pods, func(p pod) bool { return p.owner == a.Spec.ScaleTargetRef.Name && p.serves() })
+		if i < 0 || m.pods[i].replicas != 0 || a.Spec.MinReplicas == nil {
+			t.Errorf("%s scales nothing, or what says itself how many there are, or does not say how few there may be", a.Name)
+			continue
+		}
+		m.pods[i].replicas = *a.Spec.MinReplicas
+	}
+	for _, p := range m.pods {
+		if p.serves() && p.replicas == 0 {
+			t.Errorf("nothing says how many of %s there are", p.owner)
+		}
+	}
+}
+
 // strict decodes the kinds that there may be, as a server does that validates strictly.
 func strict(t *testing.T) runtime.Decoder {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
-		appsv1.AddToScheme, batchv1.AddToScheme, corev1.AddToScheme, networkingv1.AddToScheme, policyv1.AddToScheme,
+		appsv1.AddToScheme, autoscalingv2.AddToScheme, batchv1.AddToScheme, corev1.AddToScheme, networkingv1.AddToScheme, policyv1.AddToScheme,
 	} {
 		if err := add(scheme); err != nil {
 			t.Fatal(err)
@@ -112,14 +133,20 @@ func (m *manifests) add(t *testing.T, object runtime.Object) {
 		m.services = append(m.services, o)
 	case *policyv1.PodDisruptionBudget:
 		m.budgets = append(m.budgets, o)
+	case *autoscalingv2.HorizontalPodAutoscaler:
+		m.autoscalers = append(m.autoscalers, o)
 	case *networkingv1.NetworkPolicy:
 		m.policies = append(m.policies, o)
 	case *appsv1.Deployment:
-		if o.Spec.Replicas == nil || o.Spec.Selector == nil {
-			t.Fatalf("%s does not say how many there are, or which", o.Name)
+		if o.Spec.Selector == nil {
+			t.Fatalf("%s does not say which pods are its own", o.Name)
 		}
-		m.pods = append(m.pods, pod{o.Name, o.Namespace, *o.Spec.Replicas, o.Spec.Strategy, o.Spec.Selector,
-			o.Spec.Template.ObjectMeta, o.Spec.Template.Spec})
+		p := pod{owner: o.Name, namespace: o.Namespace, rollout: o.Spec.Strategy, selector: o.Spec.Selector,
+			meta: o.Spec.Template.ObjectMeta, spec: o.Spec.Template.Spec}
+		if o.Spec.Replicas != nil {
+			p.replicas = *o.Spec.Replicas
+		}
+		m.pods = append(m.pods, p)
 	case *batchv1.Job:
 		m.pods = append(m.pods, pod{owner: o.Name, namespace: o.Namespace, meta: o.Spec.Template.ObjectMeta, spec: o.Spec.Template.Spec})
 	case *corev1.Secret:

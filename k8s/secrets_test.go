@@ -12,26 +12,51 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// TestSecretsAreDescribed checks that README.md says how to make every Secret and ConfigMap that pods of the base use, key
-// for key, and no other.
+// sections are the parts of README.md that say how to apply a kustomization.
+var sections = map[string]string{"base": "Apply the base", "overlays/production": "Apply `production`"}
+
+// section returns a part of README.md, with lines that go on in the next made one.
+func section(t *testing.T, title string) string {
+	t.Helper()
+	_, rest, ok := strings.Cut(read(t, "README.md"), "\n## "+title+"\n")
+	if !ok {
+		t.Fatalf("README.md has no section %q", title)
+	}
+	text, _, _ := strings.Cut(rest, "\n## ")
+	return strings.ReplaceAll(text, "\\\n", " ")
+}
+
+// TestSecretsAreDescribed checks that README.md says how to make every Secret and ConfigMap that pods use, key for key, and no
+// other.
 func TestSecretsAreDescribed(t *testing.T) {
-	used := map[string]bool{}
-	for _, p := range render(t, "base").pods {
-		for _, r := range references(t, p) {
-			used[r] = true
+	for directory, title := range sections {
+		used := map[string]bool{}
+		for _, p := range render(t, directory).pods {
+			for _, r := range references(t, p) {
+				used[r] = true
+			}
+		}
+		if diff := cmp.Diff(used, made(section(t, title))); diff != "" {
+			t.Errorf("what %s uses, and what README.md says how to make (-used +made):\n%s", directory, diff)
 		}
 	}
-	made := map[string]bool{}
-	readme := strings.ReplaceAll(read(t, "README.md"), "\\\n", " ")
-	for _, command := range regexp.MustCompile(`kubectl -n teishi create (secret generic|configmap) (\S+)(.*)`).FindAllStringSubmatch(readme, -1) {
+}
+
+// made are the keys that commands make, each as `kind name key`.
+func made(commands string) map[string]bool {
+	all := map[string]bool{}
+	create := regexp.MustCompile(`kubectl -n teishi create (secret generic|secret tls|configmap) (\S+)(.*)`)
+	for _, command := range create.FindAllStringSubmatch(commands, -1) {
 		kind, _, _ := strings.Cut(command[1], " ")
-		for _, key := range regexp.MustCompile(`--from-(?:literal|file)=([a-z-]+)=`).FindAllStringSubmatch(command[3], -1) {
-			made[kind+" "+command[2]+" "+key[1]] = true
+		keys := regexp.MustCompile(`--from-(?:literal|file)=([a-z.-]+)=`).FindAllStringSubmatch(command[3], -1)
+		if command[1] == "secret tls" {
+			keys = [][]string{{"", corev1.TLSCertKey}, {"", corev1.TLSPrivateKeyKey}}
+		}
+		for _, key := range keys {
+			all[kind+" "+command[2]+" "+key[1]] = true
 		}
 	}
-	if diff := cmp.Diff(used, made); diff != "" {
-		t.Errorf("what is used, and what README.md says how to make (-used +made):\n%s", diff)
-	}
+	return all
 }
 
 // references are the keys of Secrets and ConfigMaps that a pod uses, each as `kind name key`.
@@ -41,16 +66,32 @@ func references(t *testing.T, p pod) []string {
 		if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
 			all = append(all, "secret "+e.ValueFrom.SecretKeyRef.Name+" "+e.ValueFrom.SecretKeyRef.Key)
 		}
+		if e.ValueFrom != nil && e.ValueFrom.ConfigMapKeyRef != nil {
+			all = append(all, "configmap "+e.ValueFrom.ConfigMapKeyRef.Name+" "+e.ValueFrom.ConfigMapKeyRef.Key)
+		}
 	}
 	for _, file := range settingsOf(t, p).args {
-		switch v, _ := mountOf(p, file); {
-		case v.Secret != nil:
-			all = append(all, "secret "+v.Secret.SecretName+" "+path.Base(file))
-		case v.ConfigMap != nil:
-			all = append(all, "configmap "+v.ConfigMap.Name+" "+path.Base(file))
+		if v, ok := mountOf(p, file); ok && source(v) != "" {
+			all = append(all, source(v)+" "+path.Base(file))
+		}
+	}
+	for _, v := range p.spec.Volumes {
+		for _, item := range itemsOf(v) {
+			all = append(all, source(v)+" "+item.Key)
 		}
 	}
 	return all
+}
+
+// source is what a volume is made of, as `kind name`, or empty if of nothing.
+func source(v corev1.Volume) string {
+	switch {
+	case v.Secret != nil:
+		return "secret " + v.Secret.SecretName
+	case v.ConfigMap != nil:
+		return "configmap " + v.ConfigMap.Name
+	}
+	return ""
 }
 
 // TestSecretsAreNotShared checks that no two kinds of pods use the same Secret: what decision points hold opens no database.
@@ -72,12 +113,35 @@ func TestSecretsAreNotShared(t *testing.T) {
 
 // TestNoDatabaseAtDecisionPoints checks that decision points are given no record to write.
 func TestNoDatabaseAtDecisionPoints(t *testing.T) {
-	for _, p := range render(t, "base").pods {
-		_, store := settingsOf(t, p).args["store"]
-		store = store || slices.ContainsFunc(p.container().Env, func(e corev1.EnvVar) bool { return e.Name == "TEISHI_STORE" })
-		follows := slices.ContainsFunc(p.container().Env, func(e corev1.EnvVar) bool { return e.Name == "TEISHI_FOLLOW" })
-		if store == follows {
-			t.Errorf("%s: has a record: %v, follows one: %v; want one of them", p.owner, store, follows)
+	for directory := range sections {
+		for _, p := range render(t, directory).pods {
+			_, store := settingsOf(t, p).args["store"]
+			store = store || slices.ContainsFunc(p.container().Env, func(e corev1.EnvVar) bool { return e.Name == "TEISHI_STORE" })
+			follows := slices.ContainsFunc(p.container().Env, func(e corev1.EnvVar) bool { return e.Name == "TEISHI_FOLLOW" })
+			if store == follows {
+				t.Errorf("%s: %s has a record: %v, follows one: %v; want one of them", directory, p.owner, store, follows)
+			}
+		}
+	}
+}
+
+// TestProductionAsksWhoCalls checks that no pod of the overlay production answers in plaintext, or somebody whom it does not
+// know, and that none is given a secret in a variable, where it stays until a restart.
+func TestProductionAsksWhoCalls(t *testing.T) {
+	for _, p := range render(t, "overlays/production").pods {
+		args := settingsOf(t, p).args
+		if _, open := args["insecure"]; open {
+			t.Errorf("%s is told --insecure", p.owner)
+		}
+		for _, flag := range []string{"tls-cert", "tls-key", "tls-client-ca"} {
+			if p.serves() && args[flag] == "" {
+				t.Errorf("%s is not told --%s", p.owner, flag)
+			}
+		}
+		for _, e := range p.container().Env {
+			if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
+				t.Errorf("%s has a secret in %s, want it in a file", p.owner, e.Name)
+			}
 		}
 	}
 }
@@ -112,10 +176,12 @@ func TestNoSecretIsCommitted(t *testing.T) {
 // TestLabelsAreDescribed checks that README.md says how to give namespaces the labels that policies ask for.
 func TestLabelsAreDescribed(t *testing.T) {
 	readme := read(t, "README.md")
-	for _, label := range regexp.MustCompile(`teishi-[a-z]+: "true"`).FindAllString(string(render(t, "base").yaml), -1) {
-		name, _, _ := strings.Cut(label, ":")
-		if !regexp.MustCompile(`kubectl label namespace \S+ ` + name + `=true`).MatchString(readme) {
-			t.Errorf("README.md does not say how to give a namespace the label %s", name)
+	for directory := range sections {
+		for _, label := range regexp.MustCompile(`teishi-[a-z]+: "true"`).FindAllString(string(render(t, directory).yaml), -1) {
+			name, _, _ := strings.Cut(label, ":")
+			if !regexp.MustCompile(`kubectl label namespace \S+ ` + name + `=true`).MatchString(readme) {
+				t.Errorf("README.md does not say how to give a namespace the label %s", name)
+			}
 		}
 	}
 }

@@ -120,11 +120,27 @@ func mountOf(p pod, file string) (corev1.Volume, bool) {
 			continue
 		}
 		i := slices.IndexFunc(p.spec.Volumes, func(v corev1.Volume) bool { return v.Name == mount.Name })
-		if i >= 0 {
+		if i >= 0 && holds(p.spec.Volumes[i], path.Base(file)) {
 			return p.spec.Volumes[i], true
 		}
 	}
 	return corev1.Volume{}, false
+}
+
+// holds reports whether a file may be in a volume: in one that names its files, only those are.
+func holds(v corev1.Volume, file string) bool {
+	items := itemsOf(v)
+	return len(items) == 0 || slices.ContainsFunc(items, func(i corev1.KeyToPath) bool { return i.Path == file && i.Key == file })
+}
+
+func itemsOf(v corev1.Volume) []corev1.KeyToPath {
+	switch {
+	case v.Secret != nil:
+		return v.Secret.Items
+	case v.ConfigMap != nil:
+		return v.ConfigMap.Items
+	}
+	return nil
 }
 
 // portsAreOpen checks that the program listens where the container says that it does, and nowhere else.

@@ -3,6 +3,7 @@ package k8s_test
 import (
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 )
@@ -67,6 +68,28 @@ func TestBudgets(t *testing.T) {
 		for _, p := range m.pods {
 			if p.serves() && !protected[p.owner] {
 				t.Errorf("nothing protects %s from being drained all at once", p.owner)
+			}
+		}
+	})
+}
+
+// TestAutoscalers checks that what is scaled follows the load that its pods ask the CPU for, between bounds that leave something
+// to scale, and that pods go more slowly than they come.
+func TestAutoscalers(t *testing.T) {
+	forEach(t, func(t *testing.T, m *manifests) {
+		for _, a := range m.autoscalers {
+			if *a.Spec.MinReplicas < 3 || a.Spec.MaxReplicas <= *a.Spec.MinReplicas {
+				t.Errorf("%s: %d to %d pods, want 3 at least, and room for more", a.Name, *a.Spec.MinReplicas, a.Spec.MaxReplicas)
+			}
+			if len(a.Spec.Metrics) != 1 || a.Spec.Metrics[0].Resource == nil || a.Spec.Metrics[0].Resource.Name != corev1.ResourceCPU ||
+				a.Spec.Metrics[0].Resource.Target.AverageUtilization == nil {
+				t.Errorf("%s follows %v, want the CPU", a.Name, a.Spec.Metrics)
+			}
+			b := a.Spec.Behavior
+			if b == nil || b.ScaleDown == nil || b.ScaleDown.StabilizationWindowSeconds == nil || b.ScaleUp == nil ||
+				b.ScaleUp.StabilizationWindowSeconds == nil ||
+				*b.ScaleDown.StabilizationWindowSeconds <= *b.ScaleUp.StabilizationWindowSeconds {
+				t.Errorf("%s: %v, want pods to go later than they come", a.Name, b)
 			}
 		}
 	})
