@@ -63,21 +63,27 @@ func health(t *testing.T, c *grpc.ClientConn, service string) healthv1.HealthChe
 type process struct {
 	command *exec.Cmd
 	address string
+	out     *bufio.Reader // what it says after where it listens
 	ended   chan error
 }
 
 // start runs the program with the arguments of a pod until it says where it listens.
 func start(t *testing.T, binary string, p pod) *process {
 	t.Helper()
+	return launch(t, binary, p.container().Args, []string{"TMPDIR=" + t.TempDir()}) // which is all that a pod has
+}
+
+// launch runs the program, but on free ports of this machine, until it says where it listens.
+func launch(t *testing.T, binary string, args, env []string) *process {
+	t.Helper()
 	port := regexp.MustCompile(`^(--[a-z-]*listen=):\d+$`)
-	var args []string
-	for _, arg := range p.container().Args {
-		args = append(args, port.ReplaceAllString(arg, "${1}127.0.0.1:0"))
+	for i, arg := range args {
+		args[i] = port.ReplaceAllString(arg, "${1}127.0.0.1:0")
 	}
 	c := exec.Command(binary, args...)
-	c.Env = []string{"TMPDIR=" + t.TempDir()} // which is all that a pod has
+	c.Env = env
 	c.Stderr = t.Output()
-	out, err := c.StdoutPipe()
+	pipe, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +91,8 @@ func start(t *testing.T, binary string, p pod) *process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Process.Kill() }) // if it runs still
-	line, err := bufio.NewReader(out).ReadString('\n')
+	out := bufio.NewReader(pipe)
+	line, err := out.ReadString('\n')
 	ended := make(chan error, 1)
 	go func() { ended <- c.Wait() }()
 	_, rest, ok := strings.Cut(line, " on 127.0.0.1:")
@@ -93,7 +100,7 @@ func start(t *testing.T, binary string, p pod) *process {
 		t.Fatalf("teishi %s said %q (%v), and not where it listens", strings.Join(args, " "), line, err)
 	}
 	number, _, _ := strings.Cut(rest, ";")
-	return &process{c, "127.0.0.1:" + number, ended}
+	return &process{c, "127.0.0.1:" + number, out, ended}
 }
 
 // stop tells the program to end and waits for it, as long as a cluster would.
