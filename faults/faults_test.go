@@ -22,7 +22,7 @@ type row struct {
 }
 
 // rows are all of them. Every one begins with a house under load and must end with all of it FRESH.
-var rows = slices.Concat(redisRows, deliveryRows, storeRows, clockRows, recordRows, watchRows, hostileRows, identityRows, auditRows)
+var rows = slices.Concat(redisRows, deliveryRows, storeRows, clockRows, recordRows, watchRows, hostileRows, identityRows, trespassRows, auditRows)
 
 // proof is a mutation proof: the row must fail by each of the invariants once the guard is gone.
 type proof struct {
@@ -55,6 +55,9 @@ var mutations = []proof{
 	{"I12", "silence", "7d"},
 	{"I10", "client-chain", "26"},
 	{"I10", "certificate-expiry", "26"},
+	{"I10", "grants", "28"},
+	{"I10", "scope", "28"},
+	{"I10", "powers", "28"},
 	{"I10", "signature", "27"},
 	{"I10", "token-expiry", "27"},
 	{"I10", "audience", "27"},

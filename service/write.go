@@ -11,6 +11,7 @@ import (
 
 	"github.com/teishi-dev/teishi/policy"
 	"github.com/teishi-dev/teishi/policystore"
+	"github.com/teishi-dev/teishi/policystore/failpoint"
 )
 
 // writeRequest has what every request of a write has.
@@ -120,7 +121,7 @@ func (w *write) changes(d *draft) ([]policy.Change, error) {
 		changes, err = w.command(d)
 	}
 	switch {
-	case err == nil && w.judges:
+	case err == nil && (w.judges || failpoint.Without("powers")):
 		return changes, nil
 	case err == nil:
 		return changes, d.powers.Permit(changes)
