@@ -172,17 +172,21 @@ func TestDistinctPeople(t *testing.T) {
 	}
 }
 
-// TestSamePersonLater: two credentials turn out to be of one person before the change is applied.
+// TestSamePersonLater: credentials turn out to be of one person before the change is applied, and one of those who approved to be who
+// proposed it.
 func TestSamePersonLater(t *testing.T) {
 	h, g := deliberating(t)
 	g.proposes(t, "cn:ann", withdrawal)
+	h.grant("cn:cyd", "checker", "zz", `identity: "ann"`)
+	h.grant("cn:ann", "checker", "zz", `identity: "ann"`)
+	g.refuses(t, "cn:cyd", "AccessService/ApproveChange", approve, notApprovable)
 	g.does(t, "cn:ben", "AccessService/ApproveChange", approve)
 	h.grant("cn:ben", "checker", "zz", `identity: "ben"`)
 	g.refuses(t, "cn:ben2", "AccessService/ApproveChange", approve, notApprovable)
-	h.grant("cn:ann", "checker", "zz", `identity: "cyd"`)
-	h.grant("cn:cyd", "checker", "zz", `identity: "cyd"`)
-	g.refuses(t, "cn:cyd", "AccessService/ApproveChange", approve, notApprovable)
+	h.grant("cn:ben", "checker", "zz", `identity: "ann"`)
 	g.does(t, "cn:dan", "AccessService/ApproveChange", approve)
+	g.stands(t, teishiv1.ProposalState_PROPOSAL_STATE_OPEN)
+	g.does(t, "user:iss#fay group:iss#issuers", "AccessService/ApproveChange", approve)
 	g.stands(t, teishiv1.ProposalState_PROPOSAL_STATE_APPLIED)
 }
 
@@ -244,7 +248,7 @@ func TestEveryProposal(t *testing.T) {
 // TestNotProposed is what cannot be proposed, and by whom.
 func TestNotProposed(t *testing.T) {
 	h, g := deliberating(t)
-	field := func(name string) problem { return invalid(name) }
+	h.grant("cn:registrar", "registrar", "*")
 	h.unchanged(func() {
 		for _, c := range []struct {
 			who, change, more string
@@ -254,19 +258,20 @@ func TestNotProposed(t *testing.T) {
 			{"cn:city1", withdrawal, "", notGranted},
 			{"cn:city1", `grant_exemption { directive: "halt" ground: "g" justification: "j" selector { organizations { in: "home" } expire_time { seconds: 4000000000 } } reason: "r" }`, "", notGranted},
 			{"cn:city1", `grant_exemption { directive: "halt" ground: "g" justification: "j" selector { expire_time { seconds: 4000000000 } } reason: "r" }`, "", notGranted},
+			{"cn:registrar", `put_app { app { id: "line" } reason: "r" }`, "", notGranted},
 			{"cn:ann", `put_app { app { id: "line" } reason: "r" }`, "", notGranted},
 			{"cn:ann", `put_organization { organization { id: "school" parent: "zz" } reason: "r" }`, "", notGranted},
-			{"cn:ann", `issue_directive { directive { id: "next" authority: "home" } reason: "r" }`, "", field("change")},
-			{"cn:ann", withdrawal, `expire_time { seconds: 1 }`, field("expire_time")},
-			{"cn:ann", withdrawal, `expire_time { seconds: 4000000000 }`, field("expire_time")},
-			{"cn:ann", `withdraw_directive { directive: "halt" reason: "r" request_id: "x" }`, "", field("change.request_id")},
-			{"cn:ann", `withdraw_directive { directive: "halt" reason: "r" validate_only: true }`, "", field("change.validate_only")},
+			{"cn:ann", `issue_directive { directive { id: "next" authority: "home" } reason: "r" }`, "", invalid("change")},
+			{"cn:ann", withdrawal, `expire_time { seconds: 1 }`, invalid("expire_time")},
+			{"cn:ann", withdrawal, `expire_time { seconds: 4000000000 }`, invalid("expire_time")},
+			{"cn:ann", `withdraw_directive { directive: "halt" reason: "r" request_id: "x" }`, "", invalid("change.request_id")},
+			{"cn:ann", `withdraw_directive { directive: "halt" reason: "r" validate_only: true }`, "", invalid("change.validate_only")},
 			{"cn:ann", `withdraw_directive { directive: "halt" reason: "r" expect_revision: 1 }`, "", problem{codes.Aborted, "REVISION_MISMATCH", "expect_revision"}},
 		} {
 			g.refuses(t, c.who, "AccessService/ProposeChange", `change { `+c.change+` } reason: "r" `+c.more, c.want)
 		}
 	})
-	refused(h, h.access().ProposeChange, &teishiv1.ProposeChangeRequest{}, `change { `+withdrawal+` } reason: "r"`, field("change"))
+	refused(h, h.access().ProposeChange, &teishiv1.ProposeChangeRequest{}, `change { `+withdrawal+` } reason: "r"`, invalid("change"))
 	g.refuses(t, "cn:ann", "AccessService/ApproveChange", `id: "nothing" reason: "r"`, notGranted)
 }
 
@@ -299,6 +304,9 @@ func TestProposalIsVoid(t *testing.T) {
 			g.proposes(t, "cn:root", c.change)
 			g.does(t, "cn:ben", "AccessService/ApproveChange", approve)
 			g.does(t, "cn:root", c.method, c.ask)
+			if what != "a concern" { // a state is no part of what is proposed
+				g.stands(t, teishiv1.ProposalState_PROPOSAL_STATE_VOID)
+			}
 			g.refuses(t, "cn:cyd", "AccessService/ApproveChange", approve, notApprovable)
 			h.answers(guardedQuestion, denied, teishiv1.Reason_REASON_SUSPENDED)
 		})
