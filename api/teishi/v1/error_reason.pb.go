@@ -60,8 +60,8 @@ const (
 	ErrorReason_ERROR_REASON_ENTRY_TOO_LARGE ErrorReason = 14
 	// RESOURCE_EXHAUSTED: the message is larger than its method takes.
 	ErrorReason_ERROR_REASON_MESSAGE_TOO_LARGE ErrorReason = 15
-	// RESOURCE_EXHAUSTED: the record holds as many of these as it may, or the server does as many at a time as it will, and then
-	// says when to try again.
+	// RESOURCE_EXHAUSTED: the record holds as many of these as it may; or the server does as many at a time as it will, or as many for
+	// this caller, and then says when to try again.
 	ErrorReason_ERROR_REASON_LIMIT_EXCEEDED ErrorReason = 16
 	// RESOURCE_EXHAUSTED: the store has no room left. Questions are still answered.
 	ErrorReason_ERROR_REASON_STORE_FULL ErrorReason = 17
