@@ -72,7 +72,7 @@ func newLimits(given Limits, registry prometheus.Registerer, logger *slog.Logger
 	add(checking, "checks", paced(given.Checks, DefaultChecks, 256))
 	add(writing, "writes", paced(given.Writes, DefaultWrites, 8))
 	add(reading, "reads", paced(given.Reads, DefaultReads, 32))
-	add(streaming, "streams", allowance{pace: rate.Inf, atOnce: int64(cmp.Or(given.Streams, DefaultStreams)), holder: "principal"})
+	add(streaming, "streams", allowance{pace: rate.Inf, atOnce: int64(cmp.Or(given.Streams, DefaultStreams)), holder: "caller"})
 	add(probing, "probes", allowance{pace: 500, burst: 1000, atOnce: 256, holder: "address"})
 	add(failing, "failures", allowance{pace: 20, burst: 100, atOnce: 1, holder: "address"})
 	return l
