@@ -61,9 +61,6 @@ func checkPrincipal(s string) error {
 	return fmt.Errorf("%q is nobody: say spiffe://DOMAIN/PATH, dns:HOST or cn:NAME of a certificate, user:ISSUER#SUBJECT or group:ISSUER#NAME of a token", s)
 }
 
-// knows reports whether there is a way for callers to say who they are.
-func (f *identityFlags) knows() bool { return f.clientCA != "" || len(f.issuers) > 0 }
-
 // tlsVersions are those that can be the least.
 var tlsVersions = map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}
 
