@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -49,8 +50,8 @@ func TestProductionStarts(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.follows("grpc")
-	for _, p := range []*process{point, authority} {
-		p.stop(t, watchdog)
+	for owner, p := range map[string]*process{"teishi-decision-point": point, "teishi-authority": authority} {
+		p.stop(t, time.Duration(*s.pod(owner).spec.TerminationGracePeriodSeconds)*time.Second)
 	}
 }
 
@@ -387,6 +388,8 @@ func (s *site) decides(p *process) {
 		s.Errorf("%s is answered %s (%v), want OUTCOME_DENIED", question, out, err)
 		return
 	}
+	bark := time.AfterFunc(watchdog, func() { p.command.Process.Kill() })
+	defer bark.Stop()
 	line, err := p.out.ReadString('\n')
 	if err != nil || !strings.Contains(line, `"principal":"cn:administrator"`) {
 		s.Errorf("of that, %s is written down (%v)", line, err)
