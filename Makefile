@@ -126,6 +126,7 @@ PACKAGES = $(strip \
 	$(if $(shell command -v redis-server),,redis-server) \
 	$(if $(shell PATH=$$PATH:/usr/sbin command -v pgbouncer),,pgbouncer) \
 	$(if $(wildcard $(or $(shell pg_config --bindir 2>/dev/null),/none)/initdb /usr/lib/postgresql/*/bin/initdb),,postgresql) \
+	$(if $(shell command -v openssl),,openssl) \
 	$(if $(shell command -v strace),,strace))
 
 .PHONY: needs
