@@ -16,7 +16,7 @@ import (
 	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
 )
 
-var seedFlag = flag.Uint64("seed", 0, "the `seed` of the one random history to watch; 0: a fresh one each")
+var seedFlag = flag.Uint64("seed", 0, "the `seed` of the one random history; 0: a fresh one each")
 
 // Over random histories of writes and time, what a watch has told is what Check answers, at every instant, however often it was
 // cut and went on; each change is told once, in order.
