@@ -29,7 +29,9 @@ func (w *writing) one(words ...string) string { return words[w.IntN(len(words))]
 // maybe is the word, or nothing.
 func (w *writing) maybe(word string) string { return w.one(word, "", "") }
 
-func (w *writing) organization() string { return w.one("home", "city", "school", "office", "zz", "zz-city") }
+func (w *writing) organization() string {
+	return w.one("home", "city", "school", "office", "zz", "zz-city")
+}
 
 // guardedIDs are the directives that take approval to loosen.
 var guardedIDs = []string{"halt-app", "halt-tag", "halt-all"}
