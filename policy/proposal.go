@@ -56,8 +56,8 @@ const (
 	ProposalVoid
 )
 
-// MaxOpenProposals bounds the proposals that wait.
-const MaxOpenProposals = 256
+// MaxOpenProposals bounds the proposals of one proposer that wait.
+const MaxOpenProposals = 32
 
 // Proposal returns the proposal of that id, or nil.
 func (s *Snapshot) Proposal(id string) *Proposal { return s.proposals.find(s.seed, id).resource }
@@ -134,12 +134,12 @@ func (s *Snapshot) OpenProposal(p *Proposal) ([]Change, error) {
 	}
 	open := 0
 	for r := range s.proposals.each {
-		if s.ProposalState(r.(*Proposal), p.Window.Start) == ProposalOpen {
+		if other := r.(*Proposal); other.Proposer == p.Proposer && s.ProposalState(other, p.Window.Start) == ProposalOpen {
 			open++
 		}
 	}
 	if open >= MaxOpenProposals {
-		return nil, &LimitError{"proposals may wait for approval", MaxOpenProposals}
+		return nil, &LimitError{"proposals of one proposer may wait for approval", MaxOpenProposals}
 	}
 	return []Change{{Put: p}}, nil
 }

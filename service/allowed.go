@@ -7,12 +7,20 @@ import (
 	"github.com/teishi-dev/teishi/policystore"
 )
 
+// granting tells one state of grants and organizations from every other.
+type granting struct {
+	epoch    int64
+	revision policy.Revision
+}
+
+func grantingOf(v *policystore.View) granting { return granting{v.Position.Epoch, v.Access()} }
+
 // allowed is that a watch is of organizations that its caller may ask about, for as long as it may.
 type allowed struct {
 	server        *Server
 	caller        *Caller
 	organizations []string
-	access        policy.Revision // at which that was found; 0: not yet
+	as            granting // by which that was found; zero: not yet
 }
 
 // allows has the watch be of the organizations.
@@ -28,20 +36,40 @@ func (w *watch) stillAllowed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return w.allowed.by(v.Snapshot)
+	return w.allowed.by(&v)
 }
 
 // by refuses what a policy does not allow. That is looked into once for all policies of the same grants and organizations.
-func (a *allowed) by(present *policy.Snapshot) error {
-	if a == nil || a.access != 0 && a.access == present.Access() {
+func (a *allowed) by(present *policystore.View) error {
+	if a == nil || a.as == grantingOf(present) {
 		return nil
 	}
-	asks := a.server.askingBy(present, a.caller, &terms{})
+	if err := a.in(present, present); err != nil {
+		return err
+	}
+	a.as = grantingOf(present)
+	return nil
+}
+
+// then refuses to tell of a former policy in which a name meant what the caller may not ask about.
+func (a *allowed) then(ctx context.Context, former *policystore.View) error {
+	if a == nil || a.as == grantingOf(former) {
+		return nil
+	}
+	present, err := a.server.replica.View(ctx, policystore.Demand{})
+	if err != nil {
+		return err
+	}
+	return a.in(&present, former)
+}
+
+// in refuses organizations that are not the caller's to ask about, or were called so in a policy.
+func (a *allowed) in(present, asked *policystore.View) error {
+	asks := a.server.askingBy(present.Snapshot, a.caller, &terms{})
 	for _, organization := range a.organizations {
-		if err := asks.about(organization); err != nil {
+		if err := asks.aboutIn(asked.Snapshot, organization); err != nil {
 			return err
 		}
 	}
-	a.access = present.Access()
 	return nil
 }

@@ -124,14 +124,25 @@ func TestLeastTag(t *testing.T) {
 func TestToken(t *testing.T) {
 	want := token{digest: [16]byte{1, 2, 3}, epoch: 2, revision: 1 << 40, at: -5, cursor: "feedback.opinion"}
 	for _, want.instead = range [][]policy.Instant{nil, {-3600e6}, {1, 2, 3, 4, 5, 6, 7, 8}} {
-		if got, ok := parseToken(want.String()); !ok || !reflect.DeepEqual(got, want) {
+		by := policystore.Hash{9}
+		got, with, ok := parseToken(want.sealed(by))
+		if !ok || !reflect.DeepEqual(got, want) || !got.holds(with, by) {
 			t.Errorf("%v is read as %v, %v", want, got, ok)
+		}
+		if other := got; other.holds(with, policystore.Hash{8}) {
+			t.Errorf("%v holds by the hash of another entry", want)
+		}
+		for _, change := range []func(*token){func(t *token) { t.at++ }, func(t *token) { t.revision-- }, func(t *token) { t.cursor += "s" }, func(t *token) { t.digest[0]++ }} {
+			other := got
+			if change(&other); other.holds(with, by) {
+				t.Errorf("%v holds as %v", want, other)
+			}
 		}
 	}
 	long := want
 	long.instead = append(long.instead, 9)
-	for _, s := range []string{"", "A", "Ag", "****", want.String() + "=", "AQ" + want.String()[2:], strings.Repeat("A", 100), long.String()} {
-		if got, ok := parseToken(s); ok {
+	for _, s := range []string{"", "A", "Ag", "****", want.sealed(policystore.Hash{}) + "=", "AQ" + want.sealed(policystore.Hash{})[2:], strings.Repeat("A", 100), long.sealed(policystore.Hash{})} {
+		if got, _, ok := parseToken(s); ok {
 			t.Errorf("%q is read as %v", s, got)
 		}
 	}

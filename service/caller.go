@@ -120,7 +120,7 @@ func (s *Server) permits(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	c.access = v.Access()
+	c.granting = grantingOf(&v)
 	powers := s.powers(v.Snapshot, c.caller)
 	switch {
 	case may.granted && powers.Any():
@@ -135,11 +135,11 @@ func (s *Server) permits(ctx context.Context, c *call) error {
 
 // still refuses to go on with a stream of whoever may no longer call the method.
 func (s *Server) still(ctx context.Context, c *call) error {
-	if c.caller == &local || c.access == 0 {
+	if c.caller == &local || c.granting == (granting{}) {
 		return nil
 	}
 	v, err := s.replica.View(ctx, policystore.Demand{})
-	if err != nil || v.Access() == c.access {
+	if err != nil || grantingOf(&v) == c.granting {
 		return err
 	}
 	return s.permits(ctx, c)

@@ -3,7 +3,9 @@ package service
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
@@ -96,9 +98,9 @@ func overtaken(f policystore.Freshness, age time.Duration) policystore.Freshness
 func (p *page) decide(ctx context.Context, req *teishiv1.ListDecisionsRequest, t *terms, a *asking) (*teishiv1.ListDecisionsResponse, error) {
 	resp := &teishiv1.ListDecisionsResponse{}
 	asked := enumerate(&p.view, req)
-	start, err := p.index()
-	if err != nil {
-		return nil, err
+	start, ok := asked.after(p.token.cursor)
+	if !ok {
+		return nil, errToken
 	}
 	for n := start; n < asked.count(); n++ {
 		if err := ctx.Err(); err != nil {
@@ -112,7 +114,7 @@ func (p *page) decide(ctx context.Context, req *teishiv1.ListDecisionsRequest, t
 		if err := l.fill(&p.view, asked, n, req.Attributes, t); err != nil {
 			return nil, err
 		}
-		if !p.take(strconv.Itoa(n), &l.message) {
+		if !p.take(asked.cursor(n), &l.message) {
 			break
 		}
 		resp.Decisions = append(resp.Decisions, &l.message)
@@ -160,6 +162,34 @@ func (e enumeration) count() int { return len(e.organizations) * len(e.apps) * l
 
 // each returns how many questions there are about one organization.
 func (e enumeration) each() int { return len(e.apps) * len(e.purposes) }
+
+// cursor names the n-th question. A number would tell how many organizations there are that the caller does not see.
+func (e enumeration) cursor(n int) string {
+	organization, app, purpose := e.at(n)
+	return strings.Join([]string{organization, app, purpose}, cursorComma)
+}
+
+// cursorComma is in no name.
+const cursorComma = "\x00"
+
+// after returns the number of the question after the one that the cursor names, and the first if it names none.
+func (e enumeration) after(cursor string) (n int, ok bool) {
+	if cursor == "" {
+		return 0, true
+	}
+	names := strings.Split(cursor, cursorComma)
+	if len(names) != 3 {
+		return 0, false
+	}
+	for i, list := range [][]string{e.organizations, e.apps, e.purposes} {
+		at, found := slices.BinarySearch(list, names[i])
+		if !found {
+			return 0, false
+		}
+		n = n*len(list) + at
+	}
+	return n + 1, true
+}
 
 func (e enumeration) at(n int) (organization, app, purpose string) {
 	apps, purposes := len(e.apps), len(e.purposes)

@@ -17,7 +17,6 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/teishi-dev/teishi/policy"
 	"github.com/teishi-dev/teishi/policystore/failpoint"
 )
 
@@ -30,7 +29,7 @@ type call struct {
 	answer   grpc.UnaryHandler
 	converse func(context.Context) error // of a stream, in place of answer
 	caller   *Caller                     // nil until it is known
-	access   policy.Revision             // of the grants by which it is permitted
+	granting granting                    // by which it is permitted
 }
 
 // step is what is left of the chain from some place on.

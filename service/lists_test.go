@@ -1,6 +1,7 @@
 package service_test
 
 import (
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -131,6 +132,12 @@ func TestBadList(t *testing.T) {
 	of(`organization: "*" app: "ios:jp.naver.line" page_token: "`+mine+`"`, invalid("page_token"))
 	of(`organization: "*" app: "line" page_token: "`+mine[:len(mine)-2]+`"`, invalid("page_token"))
 	refused(h, h.registry.ListApps, &teishiv1.ListAppsRequest{}, `page_token: "`+mine+`"`, invalid("page_token"))
+	for i := range len(mine) / 4 * 3 {
+		req := text(t, &teishiv1.ListDecisionsRequest{}, `organization: "*" app: "line" page_token: "`+altered(t, mine, i)+`"`)
+		if page, err := h.decisions.ListDecisions(t.Context(), req); err == nil {
+			t.Errorf("a token of which byte %d is another is answered by %v", i, page)
+		}
+	}
 	if other := token(`organization: "*" app: "line" page_size: 2 page_token: "` + mine + `"`); other == "" {
 		t.Error("another page size ends the list")
 	}
@@ -317,4 +324,15 @@ func TestAudit(t *testing.T) {
 	if got := entry.Changes.Changes[0].GetPut().GetDirective().GetId(); got != "halt" {
 		t.Errorf("entry 9 puts directive %q", got)
 	}
+}
+
+// altered returns a token whose i-th byte is another.
+func altered(t *testing.T, token string, i int) string {
+	t.Helper()
+	b, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[i] ^= 2
+	return base64.RawURLEncoding.EncodeToString(b)
 }

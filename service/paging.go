@@ -3,6 +3,7 @@ package service
 import (
 	"cmp"
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -32,7 +33,10 @@ type listRequest interface {
 // token says where a page begins and pins what it is a page of: the question, by its digest, the revision, the instant and
 // those that it may be instead. It is told as base64url of
 //
-//	version ‖ digest ‖ varints: epoch, revision, instant, how many instead, each of them ‖ cursor
+//	version ‖ seal ‖ digest ‖ varints: epoch, revision, instant, how many instead, each of them ‖ cursor
+//
+// The seal is by the hash of the entry at the revision, which every server of the record knows, and nobody who may not read the log: a
+// token that a caller has made up would be a question about the past, which not everybody may ask.
 type token struct {
 	digest   [16]byte
 	epoch    int64
@@ -43,12 +47,31 @@ type token struct {
 }
 
 const (
-	tokenVersion = 2
+	tokenVersion = 3
+	sealSize     = 16
 	maxInstead   = 8 // more than a clock is ever in doubt between
 )
 
-func (t token) String() string {
-	b := append([]byte{tokenVersion}, t.digest[:]...)
+// sealed returns the token as it is told, sealed by the hash of the entry at its revision.
+func (t token) sealed(by policystore.Hash) string {
+	body := t.body()
+	b := append([]byte{tokenVersion}, seal(body, by)...)
+	return base64.RawURLEncoding.EncodeToString(append(b, body...))
+}
+
+// holds reports whether the seal, which a token came with, is by the hash.
+func (t token) holds(with []byte, by policystore.Hash) bool {
+	return hmac.Equal(with, seal(t.body(), by))
+}
+
+func seal(body []byte, by policystore.Hash) []byte {
+	mac := hmac.New(sha256.New, by[:])
+	mac.Write(body)
+	return mac.Sum(nil)[:sealSize]
+}
+
+func (t token) body() []byte {
+	b := append([]byte(nil), t.digest[:]...)
 	b = binary.AppendVarint(b, t.epoch)
 	b = binary.AppendVarint(b, int64(t.revision))
 	b = binary.AppendVarint(b, int64(t.at))
@@ -56,27 +79,28 @@ func (t token) String() string {
 	for _, other := range t.instead {
 		b = binary.AppendVarint(b, int64(other))
 	}
-	return base64.RawURLEncoding.EncodeToString(append(b, t.cursor...))
+	return append(b, t.cursor...)
 }
 
-// parseToken reports whether s is a token.
-func parseToken(s string) (t token, ok bool) {
+// parseToken reports whether s is a token, and with which seal.
+func parseToken(s string) (t token, with []byte, ok bool) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || len(b) < 1+len(t.digest) || b[0] != tokenVersion {
-		return t, false
+	if err != nil || len(b) < 1+sealSize+len(t.digest) || b[0] != tokenVersion {
+		return t, nil, false
 	}
-	b = b[1+copy(t.digest[:], b[1:]):]
+	with, b = b[1:1+sealSize], b[1+sealSize:]
+	b = b[copy(t.digest[:], b):]
 	r := varints{b, true}
 	t.epoch, t.revision, t.at = r.next(), policy.Revision(r.next()), policy.Instant(r.next())
 	others := r.next()
 	if others < 0 || others > maxInstead {
-		return t, false
+		return t, nil, false
 	}
 	for range others {
 		t.instead = append(t.instead, policy.Instant(r.next()))
 	}
 	t.cursor = string(r.rest)
-	return t, r.ok && t.revision > 0 && t.cursor != ""
+	return t, with, r.ok && t.revision > 0 && t.cursor != ""
 }
 
 // varints reads one number after the other.
@@ -156,10 +180,11 @@ func (s *Server) open(ctx context.Context, method string, req listRequest, pin f
 
 // reopen continues a list at the token.
 func (s *Server) reopen(ctx context.Context, p *page, digest [16]byte, text string) error {
+	var with []byte
 	var ok bool
-	switch p.token, ok = parseToken(text); {
+	switch p.token, with, ok = parseToken(text); {
 	case !ok:
-		return &policy.InvalidError{Field: "page_token", Problem: "not a token of ours"}
+		return errToken
 	case p.token.digest != digest:
 		return &policy.InvalidError{Field: "page_token", Problem: "it is of another question"}
 	}
@@ -170,9 +195,38 @@ func (s *Server) reopen(ctx context.Context, p *page, digest [16]byte, text stri
 	if p.token.epoch != present.Position.Epoch {
 		return &policystore.EpochError{Wanted: p.token.epoch, Epoch: present.Position.Epoch}
 	}
+	by, err := s.hashAt(ctx, present, p.token.revision)
+	if err != nil {
+		return err
+	}
+	if !p.token.holds(with, by) {
+		return errToken
+	}
 	p.overtaken = p.token.revision < present.Position.Revision
 	p.view, err = s.at(ctx, present, p.token.revision, "page_token")
 	return err
+}
+
+var errToken = &policy.InvalidError{Field: "page_token", Problem: "not a token of ours"}
+
+// hashAt returns the hash of the entry at a revision.
+func (s *Server) hashAt(ctx context.Context, present policystore.View, revision policy.Revision) (policystore.Hash, error) {
+	switch {
+	case revision == present.Position.Revision:
+		return present.Position.Hash, nil
+	case revision > present.Position.Revision:
+		return policystore.Hash{}, errToken
+	case s.log == nil:
+		return policystore.Hash{}, errNoRecord
+	}
+	entries, err := s.log.Read(ctx, revision, 1)
+	if err != nil {
+		return policystore.Hash{}, err
+	}
+	if len(entries) == 0 {
+		return policystore.Hash{}, errToken
+	}
+	return entries[0].Hash, nil
 }
 
 // take reports whether the page has room for another item, whose key is the cursor of what follows it. Once there is
@@ -180,7 +234,7 @@ func (s *Server) reopen(ctx context.Context, p *page, digest [16]byte, text stri
 func (p *page) take(key string, m proto.Message) bool {
 	size := proto.Size(m)
 	if p.size == 0 || size > p.bytes && p.bytes < maxPageBytes {
-		p.next = p.token.String()
+		p.next = p.token.sealed(p.view.Position.Hash)
 		return false
 	}
 	p.size--

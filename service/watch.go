@@ -408,7 +408,7 @@ func (w *watch) look(ctx context.Context) error {
 	if lost || w.mood.changes(before) || len(states) > mostReplayed {
 		err = w.step(now, nil, f, t)
 	} else {
-		err = w.steps(states, f, t)
+		err = w.steps(ctx, states, f, t)
 	}
 	if err != nil {
 		return err
@@ -421,13 +421,16 @@ func (w *watch) look(ctx context.Context) error {
 }
 
 // steps goes on to an instant, and then from entry to entry.
-func (w *watch) steps(states []*passed, f *policystore.Freshness, t *terms) error {
+func (w *watch) steps(ctx context.Context, states []*passed, f *policystore.Freshness, t *terms) error {
 	if due := w.numbers(func(a *asked) bool { return a.edge <= t.at }); len(due) > 0 {
 		if err := w.step(w.at, due, f, t); err != nil {
 			return err
 		}
 	}
 	for _, s := range states {
+		if err := w.allowed.then(ctx, &s.view); err != nil {
+			return err
+		}
 		touched := w.numbers(func(a *asked) bool { return s.whole || s.touched.Query(a.query.Organization, a.query.App) })
 		if _, others := w.others(&s.view); len(touched) == 0 && !others {
 			continue
@@ -526,7 +529,7 @@ func (w *watch) answer(to *passed, numbers []int, f *policystore.Freshness, t *t
 func (w *watch) freshness(ctx context.Context, m moment) (*policystore.Freshness, error) {
 	v, err := w.replica.View(ctx, policystore.Demand{})
 	if err == nil {
-		err = w.allowed.by(v.Snapshot)
+		err = w.allowed.by(&v)
 	}
 	w.mood = moodOf(&v.Freshness, m)
 	return &v.Freshness, err

@@ -120,7 +120,7 @@ func (ws *watchers) pass(a *policystore.Applied) {
 	if last := ws.last(); last != nil && last.view.Position == a.Previous {
 		next.touched = a.Touched(last.view.Snapshot, a.Changes)
 		next.whole, next.jumped = next.touched.All(), false
-		next.regranted = last.view.Access() != a.Access()
+		next.regranted = grantingOf(&last.view) != grantingOf(&next.view)
 	}
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
