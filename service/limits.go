@@ -138,6 +138,7 @@ func (s *Server) spends(ctx context.Context) error {
 // recognized says who calls. From an address where too many were not known, only those are looked at who were known by the same
 // before: to find a signature wrong costs as much as to find it right.
 func (s *Server) recognized(ctx context.Context) (Caller, error) {
+	judging(ctx)
 	shown := s.good.sum(ctx)
 	if !s.good.has(shown) {
 		if err := s.limits[failing].left(addressOf(ctx)); err != nil {

@@ -242,3 +242,29 @@ func TestFloodOfStrangers(t *testing.T) {
 		t.Errorf("%d lines say that strangers are refused, want 1", n)
 	}
 }
+
+// TestStrangersWhoLeave has callers who are not known leave before they have said anything. They are looked at when they come, so they
+// count as those who stay.
+func TestStrangersWhoLeave(t *testing.T) {
+	var looked atomic.Int64
+	h, conns := openLimited(t, func(ctx context.Context) (service.Caller, error) {
+		c, err := byToken(ctx)
+		if err != nil {
+			looked.Add(1)
+		}
+		return c, err
+	}, service.Limits{Reads: -1}, 1)
+	shows := func(token string) context.Context {
+		return metadata.AppendToOutgoingContext(t.Context(), "authorization", token)
+	}
+	until(t, "a stranger to be refused unlooked-at", func() bool {
+		before := looked.Load()
+		ctx, leave := context.WithCancel(shows("bad"))
+		defer leave()
+		_, err := conns[0].NewStream(ctx, &grpc.StreamDesc{ClientStreams: true}, teishiv1.DecisionService_Check_FullMethodName)
+		h.must(err)
+		_, err = teishiv1.NewAccessServiceClient(conns[0]).WhoAmI(shows("good"), &teishiv1.WhoAmIRequest{})
+		h.must(err) // it came after the stranger on the same connection
+		return looked.Load() == before
+	})
+}

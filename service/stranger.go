@@ -23,8 +23,9 @@ var errStrangers = errors.New("too many calls are under way of callers who are n
 
 // stranger is a call of a caller who is not known yet.
 type stranger struct {
-	late *time.Timer
-	gone atomic.Bool
+	late   *time.Timer
+	gone   atomic.Bool
+	judged atomic.Bool // what he shows is looked at again, and counted there
 }
 
 type strangerKey struct{}
@@ -40,6 +41,7 @@ func (s *Server) arrive(ctx context.Context, info *tap.Info) (context.Context, e
 	}
 	if s.strangers.Add(1) > mostStrangers {
 		s.strangers.Add(-1)
+		s.glanced(ctx)
 		return ctx, statusOf(errStrangers).Err()
 	}
 	return s.meet(ctx), nil
@@ -65,11 +67,23 @@ func glance(ctx context.Context) context.Context {
 	return ctx
 }
 
+// glanced counts a glance in vain of which nothing else comes: it may have cost as much as a look, and whoever leaves at once would have
+// any number for nothing.
+func (s *Server) glanced(ctx context.Context) {
+	if s.good.sum(ctx) != 0 {
+		_ = s.limits[failing].spend(addressOf(ctx), 1) // the next is refused
+	}
+}
+
 // meet gives a place to a call until it is known whose it is, or it ends.
 func (s *Server) meet(ctx context.Context) context.Context {
 	ctx, cancel := context.WithCancelCause(ctx)
 	met := &stranger{late: time.AfterFunc(strangerFor, func() { cancel(context.DeadlineExceeded) })}
-	context.AfterFunc(ctx, func() { s.part(met) })
+	context.AfterFunc(ctx, func() {
+		if s.part(met); !met.judged.Load() {
+			s.glanced(ctx)
+		}
+	})
 	return context.WithValue(ctx, strangerKey{}, met)
 }
 
@@ -78,6 +92,13 @@ func (s *Server) part(met *stranger) {
 	if !met.gone.Swap(true) {
 		met.late.Stop()
 		s.strangers.Add(-1)
+	}
+}
+
+// judging says that it is looked at again whose call it is.
+func judging(ctx context.Context) {
+	if met, ok := ctx.Value(strangerKey{}).(*stranger); ok {
+		met.judged.Store(true)
 	}
 }
 
