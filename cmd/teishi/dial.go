@@ -32,7 +32,12 @@ type serverFlags struct {
 
 func (f *serverFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.address, "server", "127.0.0.1:50051", "ask the server at `HOST:PORT`")
-	c.Flags().StringVar(&f.timeout, "timeout", "10s", "wait at most this `DURATION` for the answer")
+	f.registerManner(c, "wait at most this `DURATION` for the answer")
+}
+
+// registerManner adds the flags that say how the server is asked.
+func (f *serverFlags) registerManner(c *cobra.Command, timeout string) {
+	c.Flags().StringVar(&f.timeout, "timeout", "10s", timeout)
 	f.secure.register(c.Flags(), "tls", "speak TLS with the server, which the next three do too; else it is plaintext")
 	f.tls.register(c.Flags(), "tls", "the server")
 	c.Flags().StringVar(&f.tokenFile, "token-file", "", "show the server the bearer token in this `FILE`, read anew for every call")

@@ -35,12 +35,14 @@ func (p *program) exportCommand() *cobra.Command {
 		Long: `Print the entries of a record as JSON, one in each line: as it is stored, with its payload, hash and signature, and beside it its
 changes, readable. teishi log verify FILE verifies what this has written. It writes nothing to the record.`,
 		Example: `  teishi log export --store sqlite:/var/lib/teishi/teishi.db --out export.jsonl
-  teishi log export --server authority-1:50051 --from-revision 4712 | jq .entry.reason`,
+  teishi log export --server authority-1:50051 --tls --token-file token --from-revision 4712 | jq .entry.reason`,
 		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			var others faults
-			timeout, err := duration(f.server.timeout)
-			others.add("timeout", err)
+			var timeout time.Duration
+			if f.server.address != "" {
+				timeout = f.server.judge(&others)
+			}
 			others.add("from-revision", checkRevision(f.from))
 			if f.server.address != "" && f.store.store != "" && !p.byEnvironment["store"] {
 				others.add("server", errors.New("name a record or a server, not both"))
@@ -56,7 +58,7 @@ changes, readable. teishi log verify FILE verifies what this has written. It wri
 	flags.SortFlags = false
 	f.store.register(flags, "default the file in the user's data directory")
 	flags.StringVar(&f.server.address, "server", "", "ask the server at `HOST:PORT` instead")
-	flags.StringVar(&f.server.timeout, "timeout", "10s", "wait at most this `DURATION` for each of its answers")
+	f.server.registerManner(c, "wait at most this `DURATION` for each of its answers")
 	flags.Int64Var(&f.from, "from-revision", 1, "begin with this `REVISION`")
 	flags.StringVar(&f.out, "out", "", "write into this `FILE`, which is there when all of it is (default standard output)")
 	settableHereOnly(flags.Lookup("server"))
