@@ -71,10 +71,10 @@ func (h *house) founded(binary string) {
 	h.must(t.Stop())
 }
 
-// args have a server ask callers who they are.
+// args have a server ask callers who they are. The load is one caller who writes more than one caller would.
 func (g *guard) args() []string {
 	return []string{"--tls-cert", g.certFile, "--tls-key", g.keyFile, "--tls-client-ca", g.callersFile,
-		"--oidc-issuer", g.issuer.URL, "--oidc-audience", identitytest.Audience, "--oidc-ca", g.issuerFile}
+		"--oidc-issuer", g.issuer.URL, "--oidc-audience", identitytest.Audience, "--oidc-ca", g.issuerFile, "--limit-writes", "0"}
 }
 
 // known is the certificate that the load shows.

@@ -20,7 +20,7 @@ import (
 
 var (
 	seedFlag        = flag.Uint64("seed", 0, "the `seed` of the one random world to compare in; 0: as many as it takes, from a fresh one on")
-	comparisonsFlag = flag.Int("comparisons", 600_000, "`how many` answers of the engine and the reference to compare")
+	comparisonsFlag = flag.Int("comparisons", 200_000, "`how many` answers of the engine and the reference to compare")
 )
 
 // TestDifferential compares the engine with the reference evaluator: complete answers, in random worlds, as they were
