@@ -29,9 +29,18 @@ func (f *fleetServer) ListReplicas(ctx context.Context, _ *teishiv1.ListReplicas
 	if err != nil {
 		return nil, err
 	}
+	v, err := f.replica.View(ctx, policystore.Demand{})
+	if err != nil {
+		return nil, err
+	}
+	auditsAll := f.powers(v.Snapshot, f.caller(ctx)).May(policy.Auditor, policy.Everywhere)
 	resp := &teishiv1.ListReplicasResponse{Revision: int64(head.Revision), Epoch: head.Epoch}
 	for i := range members {
-		resp.Replicas = append(resp.Replicas, replicaMessage(&members[i]))
+		m := replicaMessage(&members[i])
+		if !auditsAll {
+			m.Hash = nil // it seals page tokens: whoever has it can make them up
+		}
+		resp.Replicas = append(resp.Replicas, m)
 	}
 	return resp, nil
 }

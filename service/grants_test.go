@@ -241,3 +241,17 @@ func TestReleasesOfOthers(t *testing.T) {
 	g.refuses(t, "cn:approver", "DirectiveService/GrantExemption", `directive: "home-halt" ground: "none" justification: "j" selector { organizations { in: "home-city" } expire_time { seconds: 4000000000 } } reason: "r"`,
 		notPermitted("ground"))
 }
+
+// TestHashesOfReplicas: the hash of an entry seals page tokens, so nobody is told it who may not read the log.
+func TestHashesOfReplicas(t *testing.T) {
+	h, g := guarded(t)
+	h.grant("cn:all", "auditor", "*")
+	h.grant("cn:part", "auditor", "home")
+	h.reports("point", h.head())
+	if said := g.does(t, "cn:all", "FleetService/ListReplicas", ``); !strings.Contains(said, "hash:") {
+		t.Errorf("who audits everything is told %s, want a hash", said)
+	}
+	if said := g.does(t, "cn:part", "FleetService/ListReplicas", ``); !strings.Contains(said, `"point"`) || strings.Contains(said, "hash:") {
+		t.Errorf("who audits a part is told %s, want no hash", said)
+	}
+}

@@ -92,7 +92,7 @@ type Replica struct {
 	Epoch int64 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	// The revision of what it has applied. 0: nothing yet.
 	Revision int64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
-	// The hash of the entry there: SHA-256, 32 bytes.
+	// The hash of the entry there: SHA-256, 32 bytes. Empty but for whoever audits everything.
 	Hash []byte `protobuf:"bytes,4,opt,name=hash,proto3" json:"hash,omitempty"`
 	// The state hash there; empty where it was not computed for just this position. Equal for all at one position.
 	StateHash []byte `protobuf:"bytes,5,opt,name=state_hash,json=stateHash,proto3" json:"state_hash,omitempty"`
