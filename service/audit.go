@@ -21,7 +21,7 @@ type auditServer struct {
 
 // ListEntries returns entries by revision. Its pages end where the record did when the first was asked for.
 func (a *auditServer) ListEntries(ctx context.Context, req *teishiv1.ListEntriesRequest) (*teishiv1.ListEntriesResponse, error) {
-	p, err := a.open(ctx, teishiv1.AuditService_ListEntries_FullMethodName, req, func() (policystore.View, policy.Instant, error) {
+	p, err := a.open(ctx, teishiv1.AuditService_ListEntries_FullMethodName, req, false, func() (policystore.View, policy.Instant, error) {
 		v, err := a.replica.View(ctx, policystore.Demand{})
 		return v, 0, err
 	})

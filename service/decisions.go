@@ -63,7 +63,7 @@ func (d *decisionServer) ListDecisions(ctx context.Context, req *teishiv1.ListDe
 
 // openAnswers begins a page of answers: the first one on the terms, which a later one takes from its token.
 func (s *Server) openAnswers(ctx context.Context, method string, req listRequest, t *terms) (*page, error) {
-	p, err := s.open(ctx, method, req, func() (policystore.View, policy.Instant, error) {
+	p, err := s.open(ctx, method, req, t.hypothetical, func() (policystore.View, policy.Instant, error) {
 		v, err := s.view(ctx, t)
 		return v, t.at, err
 	})
@@ -74,6 +74,9 @@ func (s *Server) openAnswers(ctx context.Context, method string, req listRequest
 		p.token.instead = t.instead
 		return p, nil
 	}
+	if now := s.moment().now; !t.hypothetical && s.caller(ctx) != &local && (p.token.at > now+listedAhead || p.token.at < now-listedFor) {
+		return nil, errListedOut
+	}
 	t.at, t.instead, t.past = p.token.at, p.token.instead, true
 	if p.overtaken && !t.former() {
 		p.view.Freshness = overtaken(p.view.Freshness, s.moment().now.Time().Sub(t.at.Time()))
@@ -83,6 +86,9 @@ func (s *Server) openAnswers(ctx context.Context, method string, req listRequest
 	}
 	return p, nil
 }
+
+// listedAhead is how far the clocks of servers may be apart that answer pages of one list.
+const listedAhead = policy.Instant(60e6)
 
 // overtaken is the freshness of answers that a later entry has overtaken since the instant they were pinned at.
 func overtaken(f policystore.Freshness, age time.Duration) policystore.Freshness {

@@ -220,7 +220,7 @@ func (s *Server) conclude(ctx context.Context, c *call, rest step) error {
 	if st.Code() == codes.Internal {
 		return s.failed(ctx, st, err, id, attrs)
 	}
-	if _, ok := errors.AsType[*limitedError](err); ok {
+	if _, ok := errors.AsType[*limitedError](err); ok && c.manner.class != writing {
 		return st.Err() // the log says so now and then: a flood must not flood it
 	}
 	attrs = append(attrs, slog.String("peer", peerOf(ctx)), slog.String("code", st.Code().String()), slog.Any("error", err))

@@ -159,8 +159,8 @@ func pageSize(req listRequest) int {
 	return min(cmp.Or(max(0, int(req.GetPageSize())), defaultPage), largestPage)
 }
 
-// open begins a page: the first one of the view that pin returns, at the instant, and a later one of what its token pins.
-func (s *Server) open(ctx context.Context, method string, req listRequest, pin func() (policystore.View, policy.Instant, error)) (*page, error) {
+// open begins a page, of former policy if that is asked for: the first one of the view that pin returns, at the instant, and a later one of what its token pins.
+func (s *Server) open(ctx context.Context, method string, req listRequest, former bool, pin func() (policystore.View, policy.Instant, error)) (*page, error) {
 	if req.GetPageSize() < 0 {
 		return nil, negative("page_size")
 	}
@@ -170,7 +170,7 @@ func (s *Server) open(ctx context.Context, method string, req listRequest, pin f
 		return nil, err
 	}
 	if req.GetPageToken() != "" {
-		return p, s.reopen(ctx, p, digest, req.GetPageToken())
+		return p, s.reopen(ctx, p, digest, req.GetPageToken(), former)
 	}
 	view, at, err := pin()
 	p.view = view
@@ -179,7 +179,7 @@ func (s *Server) open(ctx context.Context, method string, req listRequest, pin f
 }
 
 // reopen continues a list at the token.
-func (s *Server) reopen(ctx context.Context, p *page, digest [16]byte, text string) error {
+func (s *Server) reopen(ctx context.Context, p *page, digest [16]byte, text string, former bool) error {
 	var with []byte
 	var ok bool
 	switch p.token, with, ok = parseToken(text); {
@@ -195,12 +195,15 @@ func (s *Server) reopen(ctx context.Context, p *page, digest [16]byte, text stri
 	if p.token.epoch != present.Position.Epoch {
 		return &policystore.EpochError{Wanted: p.token.epoch, Epoch: present.Position.Epoch}
 	}
-	by, err := s.hashAt(ctx, present, p.token.revision)
+	by, overtaken, err := s.hashAt(ctx, present, p.token.revision)
 	if err != nil {
 		return err
 	}
 	if !p.token.holds(with, by) {
 		return errToken
+	}
+	if now := s.moment().now; now-overtaken > listedFor && !s.powers(present.Snapshot, s.caller(ctx)).May(policy.Auditor, policy.Everywhere) && !former {
+		return errListedOut
 	}
 	p.overtaken = p.token.revision < present.Position.Revision
 	p.view, err = s.at(ctx, present, p.token.revision, "page_token")
@@ -209,24 +212,30 @@ func (s *Server) reopen(ctx context.Context, p *page, digest [16]byte, text stri
 
 var errToken = &policy.InvalidError{Field: "page_token", Problem: "not a token of ours"}
 
-// hashAt returns the hash of the entry at a revision.
-func (s *Server) hashAt(ctx context.Context, present policystore.View, revision policy.Revision) (policystore.Hash, error) {
+// listedFor is for how long a list goes on that others have written since: signed heads tell hashes to whoever reads them, and an
+// hour ago is nobody's secret.
+const listedFor = policy.Instant(3600e6)
+
+var errListedOut = &policy.InvalidError{Field: "page_token", Problem: "it is of policy that was overtaken more than an hour ago: begin the list anew"}
+
+// hashAt returns the hash of the entry at a revision, and when another was written after it; Forever if none was.
+func (s *Server) hashAt(ctx context.Context, present policystore.View, revision policy.Revision) (policystore.Hash, policy.Instant, error) {
 	switch {
 	case revision == present.Position.Revision:
-		return present.Position.Hash, nil
+		return present.Position.Hash, policy.Forever, nil
 	case revision > present.Position.Revision:
-		return policystore.Hash{}, errToken
+		return policystore.Hash{}, 0, errToken
 	case s.log == nil:
-		return policystore.Hash{}, errNoRecord
+		return policystore.Hash{}, 0, errNoRecord
 	}
-	entries, err := s.log.Read(ctx, revision, 1)
-	if err != nil {
-		return policystore.Hash{}, err
+	entries, err := s.log.Read(ctx, revision, 2)
+	switch {
+	case err != nil:
+		return policystore.Hash{}, 0, err
+	case len(entries) < 2:
+		return policystore.Hash{}, 0, errToken
 	}
-	if len(entries) == 0 {
-		return policystore.Hash{}, errToken
-	}
-	return entries[0].Hash, nil
+	return entries[0].Hash, entries[1].Time, nil
 }
 
 // take reports whether the page has room for another item, whose key is the cursor of what follows it. Once there is

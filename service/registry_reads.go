@@ -41,7 +41,7 @@ func paged[R policy.Resource, M proto.Message](ctx context.Context, s *Server, m
 	of func(v *policystore.View) (iter.Seq2[policy.Resource, policy.Revision], error),
 	keep func(v *policystore.View, r R) bool, to func(R, policy.Revision) M,
 ) ([]M, *page, error) {
-	p, err := s.open(ctx, method, req, func() (policystore.View, policy.Instant, error) {
+	p, err := s.open(ctx, method, req, false, func() (policystore.View, policy.Instant, error) {
 		v, err := s.replica.View(ctx, policystore.Demand{})
 		return v, 0, err
 	})
