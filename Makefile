@@ -61,8 +61,9 @@ check: format-check vet staticcheck proto-check fuzz-briefly vuln ## Check forma
 
 .PHONY: test
 test: needs ## Run every test with the race detector, against real servers on free ports.
-	CGO_ENABLED=1 go test -race -p 3 -parallel 3 -timeout 9m ./...
-	cd k8s && CGO_ENABLED=1 go test -race -p 3 -timeout 9m ./...
+	@beside=$$(mktemp) && trap 'rm -f "$$beside"' EXIT && export CGO_ENABLED=1 && \
+	{ (cd k8s && go test -race -p 3 -timeout 9m ./...) >"$$beside" 2>&1 & k8s=$$!; } && \
+	{ go test -race -p 3 -parallel 3 -timeout 9m ./...; ours=$$?; wait $$k8s; theirs=$$?; cat "$$beside"; exit $$((ours | theirs)); }
 
 .PHONY: faults
 faults: needs ## Run the fault suite three times over, and its mutation proofs; write docs/faults.md.
