@@ -1,6 +1,7 @@
 package service_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -135,7 +136,7 @@ var matrix = []row{
 
 	{"LogService/Tail", `domain: "teishi"`, "replica", overAll},
 	{"LogService/Tail", `domain: "teishi" checkpoint: true`, "replica", overAll},
-	{"LogService/Report", `domain: "teishi" id: "r" position { epoch: 1 revision: 1 hash: "01234567890123456789012345678901" }`, "replica", overAll},
+	{"LogService/Report", `domain: "teishi" id: "$who" position { epoch: 1 revision: 1 hash: "01234567890123456789012345678901" }`, "replica", overAll},
 	{"LogService/GetHead", ``, "replica", overAll},
 
 	{"FleetService/ListReplicas", ``, "auditor", anywhere},
@@ -211,7 +212,7 @@ func TestEveryMethodByEveryRole(t *testing.T) {
 // matrixCall makes one call and judges how it ended.
 func matrixCall(t *testing.T, g *guard, r row, who asker, subtree string) {
 	t.Helper()
-	ask := strings.ReplaceAll(r.ask, "$s", subtree)
+	ask := strings.NewReplacer("$s", subtree, "$who", cmp.Or(who.principal, "nobody")).Replace(r.ask)
 	said, err := g.call(t, who.principal, r.method, ask)
 	what := who.String() + ": " + r.method + " " + short(ask)
 	want := codes.OK

@@ -48,6 +48,10 @@ var table = []row{
 	}),
 	as(func(*policy.NotGrantedError) fault { return notGranted }),
 	is(errNotGranted, notGranted),
+	as(func(e *takenError) fault {
+		return fault{code: codes.PermissionDenied, reason: teishiv1.ErrorReason_ERROR_REASON_NOT_GRANTED, problem: e.Error(),
+			fields: []violation{{"id", e.Problem}}}
+	}),
 	is(errStrangers, fault{code: codes.ResourceExhausted, reason: teishiv1.ErrorReason_ERROR_REASON_LIMIT_EXCEEDED, problem: errStrangers.Error(),
 		retry: time.Second, metadata: map[string]string{"limit": strconv.Itoa(mostStrangers)}}),
 	as(func(e *approvalError) fault {

@@ -69,6 +69,7 @@ func TestTable(t *testing.T) {
 	}{
 		{&UnauthenticatedError{"no token"}, "Unauthenticated UNAUTHENTICATED"},
 		{errNotGranted, "PermissionDenied NOT_GRANTED"},
+		{&takenError{"point-0", "taken"}, "PermissionDenied NOT_GRANTED at id"},
 		{errStrangers, "ResourceExhausted LIMIT_EXCEEDED limit=64 retry 1s"},
 		{&policy.NotGrantedError{Role: policy.Issuer, Over: "mic"}, "PermissionDenied NOT_GRANTED"},
 		{&approvalError{[]policy.ApprovalNeed{{Directive: "halt", Approvals: 2}, {Directive: "other", Approvals: 1}}}, "FailedPrecondition APPROVAL_REQUIRED directives=halt (2), other (1)"},

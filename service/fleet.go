@@ -71,6 +71,7 @@ func (f *fleetServer) ForgetReplica(ctx context.Context, req *teishiv1.ForgetRep
 	if err := f.fleet.Forget(ctx, req.Id); err != nil {
 		return nil, absentIn("id", "there is no replica "+req.Id, err)
 	}
+	f.reporters.leave(req.Id)
 	return &teishiv1.ForgetReplicaResponse{}, nil
 }
 

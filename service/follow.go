@@ -51,8 +51,15 @@ func (l *logServer) Report(ctx context.Context, req *teishiv1.ReportRequest) (*t
 	if err := l.ours(req.Domain); err != nil {
 		return nil, err
 	}
+	caller := l.caller(ctx)
 	if req.Goodbye {
+		if err := l.reporters.goodbye(req.Id, caller); err != nil {
+			return nil, err
+		}
 		return &teishiv1.ReportResponse{}, l.fleet.Goodbye(ctx, req.Id)
+	}
+	if err := l.reporters.take(req.Id, caller); err != nil {
+		return nil, err
 	}
 	m, err := memberOf(req)
 	if err != nil {

@@ -255,3 +255,30 @@ func TestHashesOfReplicas(t *testing.T) {
 		t.Errorf("who audits a part is told %s, want no hash", said)
 	}
 }
+
+// TestReplicaReportsForItself has a principal report as what another reports as.
+func TestReplicaReportsForItself(t *testing.T) {
+	h, g := openGuarded(t)
+	h.grant("cn:point", "replica", "*")
+	h.grant("cn:thief", "replica", "*")
+	h.grant("cn:admin", "administrator", "*")
+	logs, fleet := teishiv1.NewLogServiceClient(g.conn), teishiv1.NewFleetServiceClient(g.conn)
+	report := func(principal string, goodbye bool) error {
+		req := text(t, &teishiv1.ReportRequest{}, `domain: "teishi" id: "point-0" position { epoch: 1 revision: 1 hash: "01234567890123456789012345678901" }`)
+		req.Goodbye = goodbye
+		_, err := logs.Report(asPrincipal(t.Context(), principal), req)
+		return err
+	}
+	taken := problem{codes.PermissionDenied, "NOT_GRANTED", "id"}
+	h.must(report("cn:point", false))
+	taken.check(t, "a report as another", report("cn:thief", false))
+	taken.check(t, "a goodbye for another", report("cn:thief", true))
+	h.must(report("cn:point", true))
+	h.must(report("cn:thief", false)) // whoever has left has left its name
+	taken.check(t, "a report as who took the name", report("cn:point", false))
+	until(t, "it to be on the roll", func() bool {
+		_, err := fleet.ForgetReplica(asPrincipal(t.Context(), "cn:admin"), &teishiv1.ForgetReplicaRequest{Id: "point-0"})
+		return err == nil
+	})
+	h.must(report("cn:point", false))
+}

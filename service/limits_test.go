@@ -122,7 +122,7 @@ func TestFloodOfChecks(t *testing.T) {
 	}
 }
 
-// TestRefusedWrites has a principal write more than it may: the log has one line about it, and none for each.
+// TestRefusedWrites has a principal write more than it may: the log has a line about that, and one for each, since it is a write.
 func TestRefusedWrites(t *testing.T) {
 	h, conns := openLimited(t, byMetadata, service.Limits{Writes: 1}, 1)
 	registry := teishiv1.NewRegistryServiceClient(conns[0])
@@ -144,8 +144,11 @@ func TestRefusedWrites(t *testing.T) {
 		t.Error("20 writes, of which one may come a second, and none is refused")
 	}
 	h.must(put("cn:other"))
-	if n := strings.Count(h.lines.String(), "code=ResourceExhausted"); n != 0 {
-		t.Errorf("%d lines about single calls", n)
+	if n := strings.Count(h.lines.String(), "principal=cn:flood"); n != 1+20 { // what was written too
+		t.Errorf("%d lines name who writes too much, want 21", n)
+	}
+	if n := strings.Count(h.lines.String(), "code=ResourceExhausted"); n != refused {
+		t.Errorf("%d lines about refused writes, want %d", n, refused)
 	}
 	if n := strings.Count(h.lines.String(), "msg=limited"); n != 1 {
 		t.Errorf("%d lines say that writes are refused, want 1", n)

@@ -74,7 +74,8 @@ type Server struct {
 	decisions   *decisionlog.Log // nil: answers are written down nowhere
 	limits      *limits
 	strangers   atomic.Int32 // calls of callers who are not known yet
-	good        goodOnes     // credentials
+	reporters   reporters
+	good        goodOnes // credentials
 
 	grpc      *grpc.Server
 	watchers  *watchers
@@ -98,6 +99,7 @@ func New(c Config) *Server {
 		clock:   c.Clock,
 
 		identify:   c.Identify,
+		reporters:  reporters{of: make(map[string]string)},
 		reflection: c.Reflection,
 		decisions:  c.Decisions,
 		health:     health.NewServer(),
