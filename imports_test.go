@@ -62,10 +62,10 @@ var rooms = map[string]room{
 		never: drivers,
 	},
 	module + "/service/identity": {
-		may:   []string{module + "/service", points, "google.golang.org/grpc/", "github.com/coreos/go-oidc/", "github.com/go-jose/", "github.com/prometheus/"},
+		may:   []string{module + "/service", creds, points, "google.golang.org/grpc/", "github.com/coreos/go-oidc/", "github.com/go-jose/", "github.com/prometheus/"},
 		never: drivers,
 	},
-	module + "/service/identity/identitytest": {may: []string{"github.com/coreos/go-oidc/", "github.com/go-jose/", "github.com/zitadel/"}, never: drivers},
+	module + "/service/identity/identitytest": {may: []string{module + "/cluster/trust", "github.com/go-jose/", "github.com/zitadel/"}, never: drivers},
 	module + "/client": {
 		may:   []string{store, store + "/remote", engine, api, "google.golang.org/", "golang.org/x/net/"},
 		never: append([]string{"os/"}, drivers...),
@@ -73,7 +73,8 @@ var rooms = map[string]room{
 	module + "/examples":            {},
 	module + "/examples/cluster":    {may: []string{module + "/cluster", store + "/redis", "golang.org/x/sync/"}, never: drivers},
 	module + "/examples/mdm-bridge": {may: []string{api, "google.golang.org/"}},
-	module + "/cluster":             {may: []string{"google.golang.org/grpc/", "golang.org/x/sys/"}, never: drivers},
+	module + "/cluster":             {may: []string{module + "/cluster/trust", "google.golang.org/grpc/", "golang.org/x/sys/"}, never: drivers},
+	module + "/cluster/trust":       {},
 	module + "/cmd/teishi": {
 		may:   []string{module + "/", "google.golang.org/", "buf.build/", "go.yaml.in/", "golang.org/x/", "github.com/spf13/", "github.com/prometheus/"},
 		never: drivers,

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/teishi-dev/teishi/cluster/trust"
 	"github.com/teishi-dev/teishi/policy"
 	"github.com/teishi-dev/teishi/policy/workload"
 	"github.com/teishi-dev/teishi/service/identity/identitytest"
@@ -73,7 +74,7 @@ func (b *benchmark) identifying(ctx context.Context) (err error) {
 
 // house makes certificates, starts an issuer, and writes the record.
 func (b *benchmark) house(ctx context.Context) (*house, error) {
-	ca, err := identitytest.NewCA("bench", nil)
+	ca, err := trust.NewCA("bench", nil)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +98,7 @@ func (b *benchmark) house(ctx context.Context) (*house, error) {
 }
 
 // files writes the certificates of the server and whom it believes, and remembers that of the caller.
-func (h *house) files(ca *identitytest.CA) error {
+func (h *house) files(ca *trust.CA) error {
 	server, err := ca.Issue("server", nil)
 	if err != nil {
 		return err

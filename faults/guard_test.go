@@ -18,13 +18,14 @@ import (
 
 	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
 	"github.com/teishi-dev/teishi/cluster"
+	"github.com/teishi-dev/teishi/cluster/trust"
 	"github.com/teishi-dev/teishi/service/identity/identitytest"
 )
 
 // guard is who lets callers in: an authority that signs certificates, another that does after it, and an issuer of tokens. All servers show
 // the same certificate.
 type guard struct {
-	ca, next *identitytest.CA
+	ca, next *trust.CA
 	issuer   *identitytest.Issuer
 	load     atomic.Pointer[tls.Certificate] // what the load shows of itself
 	web      *http.Client
@@ -38,9 +39,9 @@ func (h *house) newGuard() *guard {
 	in := func(name string) string { return filepath.Join(h.cluster.Directory(), name) }
 	g := &guard{certFile: in("server.pem"), keyFile: in("server.key"), callersFile: in("callers.pem"), issuerFile: in("issuer.pem")}
 	var err error
-	g.ca, err = identitytest.NewCA("authority", nil)
+	g.ca, err = trust.NewCA("authority", nil)
 	h.must(err)
-	g.next, err = identitytest.NewCA("next authority", nil)
+	g.next, err = trust.NewCA("next authority", nil)
 	h.must(err)
 	g.roots = g.ca.Pool()
 	g.roots.AppendCertsFromPEM(g.next.PEM)
@@ -49,8 +50,8 @@ func (h *house) newGuard() *guard {
 	h.must(err)
 	h.Cleanup(func() { _ = g.issuer.Close() })
 	h.must(h.issue(g.ca, "first", nil).Write(g.certFile, g.keyFile))
-	h.must(identitytest.Replace(g.callersFile, g.ca.PEM))
-	h.must(identitytest.Replace(g.issuerFile, g.ca.PEM))
+	h.must(trust.Replace(g.callersFile, g.ca.PEM))
+	h.must(trust.Replace(g.issuerFile, g.ca.PEM))
 	g.load.Store(h.pair(h.issue(g.ca, "load", nil)))
 	return g
 }
@@ -86,14 +87,14 @@ func (g *guard) shows(certificate func() *tls.Certificate) grpc.DialOption {
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate(), nil }}))
 }
 
-func (h *house) issue(ca *identitytest.CA, name string, alter func(*x509.Certificate)) identitytest.Certificate {
+func (h *house) issue(ca *trust.CA, name string, alter func(*x509.Certificate)) trust.Certificate {
 	h.Helper()
 	c, err := ca.Issue(name, alter)
 	h.must(err)
 	return c
 }
 
-func (h *house) pair(c identitytest.Certificate) *tls.Certificate {
+func (h *house) pair(c trust.Certificate) *tls.Certificate {
 	h.Helper()
 	pair, err := c.Pair()
 	h.must(err)

@@ -17,6 +17,7 @@ import (
 
 	teishiv1 "github.com/teishi-dev/teishi/api/teishi/v1"
 	"github.com/teishi-dev/teishi/cluster"
+	"github.com/teishi-dev/teishi/cluster/trust"
 	"github.com/teishi-dev/teishi/service/identity/identitytest"
 )
 
@@ -41,11 +42,11 @@ var identityRows = []row{
 // badCertificates shows every server certificates that do not hold.
 func (h *house) badCertificates() {
 	h.Helper()
-	stranger, err := identitytest.NewCA("authority", nil) // of the name of the true one
+	stranger, err := trust.NewCA("authority", nil) // of the name of the true one
 	h.must(err)
 	mine := h.issue(stranger, "administrator", nil)
-	chained := identitytest.Certificate{PEM: slices.Concat(mine.PEM, stranger.PEM, h.guard.ca.PEM), KeyPEM: mine.KeyPEM}
-	for what, c := range map[string]identitytest.Certificate{
+	chained := trust.Certificate{PEM: slices.Concat(mine.PEM, stranger.PEM, h.guard.ca.PEM), KeyPEM: mine.KeyPEM}
+	for what, c := range map[string]trust.Certificate{
 		"a certificate that has expired":           h.issue(h.guard.ca, "load", holding(-time.Hour, -time.Minute)),
 		"a certificate that does not hold yet":     h.issue(h.guard.ca, "load", holding(time.Hour, 2*time.Hour)),
 		"a certificate of another authority":       h.issue(stranger, "load", nil),
@@ -86,10 +87,10 @@ func (h *house) rotated() {
 		return callers
 	}
 	live()
-	h.must(identitytest.Replace(g.callersFile, slices.Concat(g.ca.PEM, g.next.PEM)))
+	h.must(trust.Replace(g.callersFile, slices.Concat(g.ca.PEM, g.next.PEM)))
 	h.letIn("until the next authority is believed too", "", each(renewed)...)
 	g.load.Store(renewed)
-	h.must(identitytest.Replace(g.callersFile, g.next.PEM))
+	h.must(trust.Replace(g.callersFile, g.next.PEM))
 	h.must(h.issue(g.next, "second", nil).Write(g.certFile, g.keyFile))
 	h.locked("until the former authority is believed no more", "", codes.Unavailable, func() []caller {
 		h.hangUp() // each time they connect anew

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 
 	"github.com/teishi-dev/teishi/cluster"
+	"github.com/teishi-dev/teishi/cluster/trust"
 	"github.com/teishi-dev/teishi/service/identity/identitytest"
 )
 
@@ -101,7 +102,7 @@ func (s *site) copy(file, name string) { s.write(name, read(s.T, file), 0o600) }
 
 // issue has somebody issue tokens, whom the pods believe as they believe everybody whom their image does.
 func (s *site) issue() {
-	ca, err := identitytest.NewCA("system", nil)
+	ca, err := trust.NewCA("system", nil)
 	s.check(err)
 	s.write("system.crt", string(ca.PEM), 0o600)
 	s.issuer, err = identitytest.StartIssuer(ca)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/teishi-dev/teishi/cluster/trust"
 	"github.com/teishi-dev/teishi/service/identity/identitytest"
 )
 
@@ -21,9 +22,9 @@ func credentialsCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("usage: credentials [NAME...]")
 	}
-	ca, err := identitytest.NewCA("authority", nil)
+	ca, err := trust.NewCA("authority", nil)
 	ts.Check(err)
-	ts.Check(identitytest.Replace(ts.MkAbs("ca.pem"), ca.PEM))
+	ts.Check(trust.Replace(ts.MkAbs("ca.pem"), ca.PEM))
 	for name, alter := range map[string]func(*x509.Certificate){
 		"server": nil, "mdm": nil, "second": nil,
 		"expired": func(c *x509.Certificate) { holding(c, -48*time.Hour, -24*time.Hour) },
@@ -34,12 +35,12 @@ func credentialsCmd(ts *testscript.TestScript, neg bool, args []string) {
 	for _, name := range args {
 		issueTo(ts, ca, name, nil)
 	}
-	other, err := identitytest.NewCA("other", nil)
+	other, err := trust.NewCA("other", nil)
 	ts.Check(err)
 	issueTo(ts, other, "stranger", nil)
-	old, err := identitytest.NewCA("old", func(c *x509.Certificate) { holding(c, -48*time.Hour, -24*time.Hour) })
+	old, err := trust.NewCA("old", func(c *x509.Certificate) { holding(c, -48*time.Hour, -24*time.Hour) })
 	ts.Check(err)
-	ts.Check(identitytest.Replace(ts.MkAbs("old.pem"), old.PEM))
+	ts.Check(trust.Replace(ts.MkAbs("old.pem"), old.PEM))
 	issuer, err := identitytest.StartIssuer(ca)
 	ts.Check(err)
 	ts.Defer(func() { _ = issuer.Close() })
@@ -54,7 +55,7 @@ func holding(c *x509.Certificate, from, to time.Duration) {
 	c.NotBefore, c.NotAfter = time.Now().Add(from), time.Now().Add(to)
 }
 
-func issueTo(ts *testscript.TestScript, ca *identitytest.CA, name string, alter func(*x509.Certificate)) {
+func issueTo(ts *testscript.TestScript, ca *trust.CA, name string, alter func(*x509.Certificate)) {
 	c, err := ca.Issue(name, alter)
 	ts.Check(err)
 	ts.Check(c.Write(ts.MkAbs(name+".pem"), ts.MkAbs(name+".key")))

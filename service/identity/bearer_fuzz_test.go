@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc/metadata"
 
+	"github.com/teishi-dev/teishi/cluster/trust"
 	"github.com/teishi-dev/teishi/service/identity"
 	"github.com/teishi-dev/teishi/service/identity/identitytest"
 )
@@ -20,7 +21,7 @@ func FuzzBearer(f *testing.F) {
 			f.Fatal(err)
 		}
 	}
-	ca, err := identitytest.NewCA("authority", nil)
+	ca, err := trust.NewCA("authority", nil)
 	must(err)
 	file := filepath.Join(f.TempDir(), "ca.pem")
 	must(os.WriteFile(file, ca.PEM, 0o600))

@@ -12,13 +12,14 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 
+	"github.com/teishi-dev/teishi/cluster/trust"
 	"github.com/teishi-dev/teishi/service/identity/identitytest"
 )
 
 // BenchmarkIdentify is what it costs a call to know who makes it: by a certificate, by a token that is remembered, and by one that
 // is not.
 func BenchmarkIdentify(b *testing.B) {
-	ca, err := identitytest.NewCA("bench", nil)
+	ca, err := trust.NewCA("bench", nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -47,7 +48,7 @@ func BenchmarkIdentify(b *testing.B) {
 }
 
 // benchmarkCertified returns the context of a call over a connection that was made with a certificate.
-func benchmarkCertified(b *testing.B, ca *identitytest.CA) context.Context {
+func benchmarkCertified(b *testing.B, ca *trust.CA) context.Context {
 	shown, err := ca.Issue("caller", nil)
 	if err != nil {
 		b.Fatal(err)
@@ -61,7 +62,7 @@ func benchmarkCertified(b *testing.B, ca *identitytest.CA) context.Context {
 }
 
 // benchmarkTokened returns who knows the tokens of an issuer, and the context of a call with one of them.
-func benchmarkTokened(b *testing.B, ca *identitytest.CA) (*Identity, context.Context) {
+func benchmarkTokened(b *testing.B, ca *trust.CA) (*Identity, context.Context) {
 	issuer, err := identitytest.StartIssuer(ca)
 	if err != nil {
 		b.Fatal(err)

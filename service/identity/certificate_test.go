@@ -9,9 +9,9 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/teishi-dev/teishi/cluster/trust"
 	"github.com/teishi-dev/teishi/service"
 	"github.com/teishi-dev/teishi/service/identity"
-	"github.com/teishi-dev/teishi/service/identity/identitytest"
 )
 
 // TestPrincipalOfCertificate checks whom a certificate names.
@@ -65,7 +65,7 @@ func TestPrincipalOfCertificate(t *testing.T) {
 }
 
 // calledAs checks as whom a caller with a certificate is known, if it is.
-func (h *house) calledAs(certificate identitytest.Certificate, want string) {
+func (h *house) calledAs(certificate trust.Certificate, want string) {
 	h.Helper()
 	got, err := h.who(h.dial(&certificate))
 	if want == "" {
@@ -83,9 +83,9 @@ func (h *house) calledAs(certificate identitytest.Certificate, want string) {
 func TestCertificatesRefused(t *testing.T) {
 	h := newHouse(t)
 	h.open()
-	other, err := identitytest.NewCA("authority", nil) // of the same name, with another key
+	other, err := trust.NewCA("authority", nil) // of the same name, with another key
 	h.must(err)
-	for name, c := range map[string]identitytest.Certificate{
+	for name, c := range map[string]trust.Certificate{
 		"of another authority": h.issue(other, "mdm", nil),
 		"expired": h.issue(h.ca, "mdm", func(x *x509.Certificate) {
 			x.NotBefore, x.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(-time.Minute)
@@ -104,9 +104,9 @@ func TestCertificatesRefused(t *testing.T) {
 }
 
 // signedByCaller is a certificate that a caller has made with its own, which is good.
-func (h *house) signedByCaller() identitytest.Certificate {
+func (h *house) signedByCaller() trust.Certificate {
 	h.Helper()
-	made, err := identitytest.NewCA("mdm", nil)
+	made, err := trust.NewCA("mdm", nil)
 	h.must(err)
 	mine := h.issue(made, "administrator", nil)
 	mine.PEM = append(mine.PEM, made.PEM...)

@@ -13,8 +13,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/teishi-dev/teishi/cluster/trust"
 	"github.com/teishi-dev/teishi/service/identity"
-	"github.com/teishi-dev/teishi/service/identity/identitytest"
 )
 
 // TestRotation checks that new files hold for new connections, and that who is connected stays so.
@@ -25,7 +25,7 @@ func TestRotation(t *testing.T) {
 	live := h.converse(&mdm)
 	live()
 
-	next, err := identitytest.NewCA("next", nil)
+	next, err := trust.NewCA("next", nil)
 	h.must(err)
 	h.file("ca.pem", append(slices.Clone(next.PEM), h.ca.PEM...))
 	h.id.Look()
@@ -80,7 +80,7 @@ func TestBadFiles(t *testing.T) {
 }
 
 // converse begins a stream that stays open, and returns what exchanges a message over it.
-func (h *house) converse(c *identitytest.Certificate) func() {
+func (h *house) converse(c *trust.Certificate) func() {
 	h.Helper()
 	stream, err := h.dial(c).NewStream(h.Context(), &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, "/who/converses")
 	h.must(err)
@@ -128,7 +128,7 @@ func TestProblems(t *testing.T) {
 	expired, expiredKey := h.write("expired", h.issue(h.ca, "expired", yesterday))
 	early, earlyKey := h.write("early", h.issue(h.ca, "early", func(x *x509.Certificate) { x.NotBefore = time.Now().Add(time.Hour) }))
 	_, otherKey := h.write("other", h.issue(h.ca, "other", nil))
-	old, err := identitytest.NewCA("old", yesterday)
+	old, err := trust.NewCA("old", yesterday)
 	h.must(err)
 	oldCA, empty := h.file("old.pem", old.PEM), h.file("empty.pem", []byte("# nothing"))
 	open := h.file("open.key", nil)

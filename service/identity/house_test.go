@@ -22,9 +22,9 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/teishi-dev/teishi/cluster/trust"
 	"github.com/teishi-dev/teishi/service"
 	"github.com/teishi-dev/teishi/service/identity"
-	"github.com/teishi-dev/teishi/service/identity/identitytest"
 )
 
 // house is a server that says who calls, and nothing else.
@@ -32,7 +32,7 @@ type house struct {
 	*testing.T
 	id      *identity.Identity
 	config  identity.Config
-	ca      *identitytest.CA
+	ca      *trust.CA
 	address string
 	log     *log
 	moved   atomic.Int64 // by how much the clock is ahead
@@ -53,7 +53,7 @@ func (h *house) with(t *testing.T) *house {
 // newHouse returns a house whose server, issuer's certificate and callers are all signed by one CA. It is not open yet.
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	ca, err := identitytest.NewCA("authority", nil)
+	ca, err := trust.NewCA("authority", nil)
 	h := &house{T: t, ca: ca, log: &log{}, seen: &seen{}}
 	h.must(err)
 	h.config = identity.Config{
@@ -113,7 +113,7 @@ func (h *house) answer(_ any, stream grpc.ServerStream) error {
 }
 
 // dial returns a connection with a certificate; nil shows none.
-func (h *house) dial(certificate *identitytest.Certificate) *grpc.ClientConn {
+func (h *house) dial(certificate *trust.Certificate) *grpc.ClientConn {
 	h.Helper()
 	secured := insecure.NewCredentials()
 	if h.config.CertFile != "" {
@@ -162,7 +162,7 @@ func (h *house) is(got service.Caller, err error, principal string, groups ...st
 	}
 }
 
-func (h *house) issue(ca *identitytest.CA, name string, alter func(*x509.Certificate)) identitytest.Certificate {
+func (h *house) issue(ca *trust.CA, name string, alter func(*x509.Certificate)) trust.Certificate {
 	h.Helper()
 	c, err := ca.Issue(name, alter)
 	h.must(err)
@@ -170,7 +170,7 @@ func (h *house) issue(ca *identitytest.CA, name string, alter func(*x509.Certifi
 }
 
 // write puts a certificate into files of a name.
-func (h *house) write(name string, c identitytest.Certificate) (certFile, keyFile string) {
+func (h *house) write(name string, c trust.Certificate) (certFile, keyFile string) {
 	h.Helper()
 	certFile, keyFile = h.file(name+".pem", c.PEM), h.file(name+".key", c.KeyPEM)
 	return certFile, keyFile
@@ -180,7 +180,7 @@ func (h *house) write(name string, c identitytest.Certificate) (certFile, keyFil
 func (h *house) file(name string, text []byte) string {
 	h.Helper()
 	file := filepath.Join(h.directory(), name)
-	h.must(identitytest.Replace(file, text))
+	h.must(trust.Replace(file, text))
 	return file
 }
 

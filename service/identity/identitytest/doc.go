@@ -1,3 +1,2 @@
-// Package identitytest issues the credentials that callers show in tests: certificates of an authority of its own, and tokens of a
-// real OpenID provider that listens on this machine.
+// Package identitytest issues the tokens that callers show in tests: those of a real OpenID provider that listens on this machine.
 package identitytest

@@ -22,6 +22,8 @@ import (
 	"github.com/zitadel/oidc/v3/example/server/storage"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
+
+	"github.com/teishi-dev/teishi/cluster/trust"
 )
 
 // What the tokens of an issuer say, unless they are made by hand.
@@ -44,7 +46,7 @@ type Issuer struct {
 }
 
 // StartIssuer starts an issuer whose own certificate the CA signs. Close ends it.
-func StartIssuer(ca *CA) (*Issuer, error) {
+func StartIssuer(ca *trust.CA) (*Issuer, error) {
 	certificate, err := ca.Issue("issuer", nil)
 	if err != nil {
 		return nil, err

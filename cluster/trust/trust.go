@@ -1,4 +1,5 @@
-package identitytest
+// Package trust makes certificate authorities to be thrown away, for tests and trials.
+package trust
 
 import (
 	"crypto/ecdsa"
