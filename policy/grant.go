@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"hash/maphash"
 	"slices"
 )
@@ -116,13 +117,7 @@ func grantNew(d *draft, g *Grant) error {
 }
 
 // ErrLastAdministrator says that nobody would be left to grant anything.
-var ErrLastAdministrator = lastAdministratorError{}
-
-type lastAdministratorError struct{}
-
-func (lastAdministratorError) Error() string {
-	return "it is the last administrator at " + Everywhere + ": grant that to another first"
-}
+var ErrLastAdministrator = errors.New("it is the last administrator at " + Everywhere + ": grant that to another first")
 
 // administratorLeft refuses to revoke the last administrator of everything.
 func (d *draft) administratorLeft(id string) error {

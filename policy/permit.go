@@ -37,9 +37,9 @@ func (p Powers) permit(c Change, entry map[string]*Organization) error {
 	case *Release:
 		return p.permitRelease(r)
 	case *ConcernState:
-		return p.need(Issuer, p.authority(r.Directive))
+		return p.need(Issuer, p.s.authority(r.Directive))
 	case *Statement:
-		return p.need(Issuer, p.authority(r.Directive))
+		return p.need(Issuer, p.s.authority(r.Directive))
 	case *Grant:
 		return p.need(Administrator, r.Organization)
 	case *Proposal:
@@ -51,7 +51,7 @@ func (p Powers) permit(c Change, entry map[string]*Organization) error {
 func (p Powers) permitDelete(k Key) error {
 	switch k.Kind {
 	case KindConcern:
-		return p.need(Issuer, p.authority(k.Directive))
+		return p.need(Issuer, p.s.authority(k.Directive))
 	case KindGrant:
 		return p.need(Administrator, p.s.Grant(k.ID).Organization)
 	}
@@ -59,8 +59,8 @@ func (p Powers) permitDelete(k Key) error {
 }
 
 // authority returns that of a directive; without the directive it is Everywhere, which takes most.
-func (p Powers) authority(directive string) string {
-	if d := p.s.Directive(directive); d != nil {
+func (s *Snapshot) authority(directive string) string {
+	if d := s.Directive(directive); d != nil {
 		return d.Authority
 	}
 	return Everywhere
@@ -107,7 +107,7 @@ func (p Powers) permitDirective(d *Directive) error {
 		if was != nil && slices.Contains(was.Supersedes, id) {
 			continue
 		}
-		if err := p.need(Issuer, p.authority(id)); err != nil {
+		if err := p.need(Issuer, p.s.authority(id)); err != nil {
 			return err
 		}
 	}
@@ -119,7 +119,7 @@ func (p Powers) permitRelease(r *Release) error {
 	if p.exempts(r) {
 		return nil
 	}
-	return p.need(Issuer, p.authority(r.Directive))
+	return p.need(Issuer, p.s.authority(r.Directive))
 }
 
 // exempts reports whether this is an exemption that the subject grants, or takes back from itself.
@@ -137,7 +137,7 @@ func (p Powers) exempts(r *Release) bool {
 
 // Lifts reports whether there is the power to loosen the directive by the changes.
 func (p Powers) Lifts(directive string, changes []Change) bool {
-	if p.May(Issuer, p.authority(directive)) {
+	if p.May(Issuer, p.s.authority(directive)) {
 		return true
 	}
 	about := 0
@@ -155,7 +155,7 @@ func (p Powers) Lifts(directive string, changes []Change) bool {
 func (p Powers) PermitLoosening(directives []string, changes []Change) error {
 	for _, id := range directives {
 		if !p.Lifts(id, changes) {
-			return &NotGrantedError{Issuer, p.authority(id)}
+			return &NotGrantedError{Issuer, p.s.authority(id)}
 		}
 	}
 	return nil
@@ -171,11 +171,11 @@ func (p Powers) Concerns(k Key, put Resource) bool {
 		if d, ok := put.(*Directive); ok && p.s.Directive(k.ID) == nil {
 			return p.May(Issuer, d.Authority)
 		}
-		return p.May(Issuer, p.authority(k.ID))
+		return p.May(Issuer, p.s.authority(k.ID))
 	case KindRelease:
-		return p.May(Issuer, p.authority(k.Directive)) || p.concernsExemption(k, put)
+		return p.May(Issuer, p.s.authority(k.Directive)) || p.concernsExemption(k, put)
 	case KindConcern, KindStatement:
-		return p.May(Issuer, p.authority(k.Directive))
+		return p.May(Issuer, p.s.authority(k.Directive))
 	case KindGrant:
 		return p.concernsGrant(k.ID, put)
 	case KindProposal:
@@ -226,7 +226,7 @@ func (p Powers) concernsGrant(id string, put Resource) bool {
 func (p Powers) SeesProposal(r *Proposal, exemption *Release) bool {
 	return p.all || r.Proposer == p.principal || exemption != nil && p.exempts(exemption) ||
 		slices.ContainsFunc(r.Needs, func(n ApprovalNeed) bool {
-			authority := p.authority(n.Directive)
+			authority := p.s.authority(n.Directive)
 			return p.May(Issuer, authority) || p.May(Auditor, authority)
 		})
 }

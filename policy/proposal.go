@@ -157,24 +157,31 @@ var unapprovable = map[ProposalState]string{
 	ProposalVoid:    "what it is about has changed since: propose it anew",
 }
 
-// Approve returns the proposal with one approval more, and whether it now has all that the directives ask for. By is what whoever
-// approves may do; changes is what the proposal comes to, and loosened what that loosens.
+// Approvable reports as a *ProposalError why the proposal does not wait for approval at an instant.
+func (s *Snapshot) Approvable(p *Proposal, at Instant) error {
+	if state := s.ProposalState(p, at); state != ProposalOpen {
+		return &ProposalError{p.ID, unapprovable[state]}
+	}
+	return nil
+}
+
+// Approve returns the proposal with one approval more, and whether it now has all that the directives ask for. Changes is what the
+// proposal comes to, and loosened what that loosens.
 func (s *Snapshot) Approve(p *Proposal, a Approval, changes []Change, loosened []string) (next *Proposal, enough bool, err error) {
-	refuse := func(problem string) (*Proposal, bool, error) { return nil, false, &ProposalError{p.ID, problem} }
-	if state := s.ProposalState(p, a.Time); state != ProposalOpen {
-		return refuse(unapprovable[state])
+	if err := s.Approvable(p, a.Time); err != nil {
+		return nil, false, err
 	}
 	if !slices.Equal(s.Base(changes, loosened), p.Base) || !slices.Equal(s.ApprovalNeeds(loosened), p.Needs) {
-		return refuse(unapprovable[ProposalVoid])
+		return nil, false, &ProposalError{p.ID, unapprovable[ProposalVoid]}
 	}
 	if !slices.ContainsFunc(p.Needs, func(n ApprovalNeed) bool { return s.mayApprove(p, a, n, changes) }) {
-		return nil, false, &NotGrantedError{Issuer, s.AllPowers().authority(p.Needs[0].Directive)}
+		return nil, false, &NotGrantedError{Issuer, s.authority(p.Needs[0].Directive)}
 	}
 	next = new(*p)
 	next.Approvals = append(slices.Clone(p.Approvals), a)
 	persons := s.persons(next)
 	if last := persons[len(persons)-1]; slices.Contains(persons[:len(persons)-1], last) {
-		return refuse("whoever proposed or approved it already is the same person")
+		return nil, false, &ProposalError{p.ID, "whoever proposed or approved it already is the same person"}
 	}
 	enough = !slices.ContainsFunc(p.Needs, func(n ApprovalNeed) bool { return s.approvers(next, persons, n, changes) < n.Approvals })
 	return next, enough, nil

@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"fmt"
 
 	"google.golang.org/protobuf/proto"
 
@@ -69,9 +68,7 @@ func (a *accessServer) Grant(ctx context.Context, req *teishiv1.GrantRequest) (*
 // grantAt returns the grant, called by the revision unless it has an id.
 func grantAt(g *policy.Grant, revision policy.Revision) *policy.Grant {
 	next := *g
-	if next.ID == "" {
-		next.ID = fmt.Sprintf("grant-%d", revision)
-	}
+	next.ID = calledAt(g.ID, "grant", revision)
 	return &next
 }
 

@@ -135,10 +135,9 @@ func (s *Server) spends(ctx context.Context) error {
 	return s.limits[checking].spend(caller.Principal, 1)
 }
 
-// recognized says who calls. From an address where too many were not known, only those are looked at who were known by the same
-// before: to find a signature wrong costs as much as to find it right.
-func (s *Server) recognized(ctx context.Context) (Caller, error) {
-	judging(ctx)
+// looked says who calls. From an address where too many were not known, only those are looked at who were known by the same before:
+// to find a signature wrong costs as much as to find it right.
+func (s *Server) looked(ctx context.Context) (Caller, error) {
 	shown := s.good.sum(ctx)
 	if !s.good.has(shown) {
 		if err := s.limits[failing].left(addressOf(ctx)); err != nil {
@@ -148,10 +147,19 @@ func (s *Server) recognized(ctx context.Context) (Caller, error) {
 	caller, err := s.identify(ctx)
 	if err == nil {
 		s.good.keep(shown)
+	}
+	return caller, err
+}
+
+// recognized says who calls, and counts who is not known.
+func (s *Server) recognized(ctx context.Context) (Caller, error) {
+	judging(ctx)
+	caller, err := s.looked(ctx)
+	if err == nil {
 		return caller, nil
 	}
 	if _, ok := errors.AsType[*UnauthenticatedError](err); ok {
-		s.good.drop(shown)
+		s.good.drop(s.good.sum(ctx))
 		if limited := s.limits[failing].spend(addressOf(ctx), 1); limited != nil {
 			err = limited
 		}

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,19 +75,14 @@ func (a *accessServer) ProposeChange(ctx context.Context, req *teishiv1.ProposeC
 
 // proposalKey is that of a proposal, called by the revision unless it has an id.
 func proposalKey(id string, revision policy.Revision) policy.Key {
-	if id == "" {
-		id = fmt.Sprintf("proposal-%d", revision)
-	}
-	return policy.Key{Kind: policy.KindProposal, ID: id}
+	return policy.Key{Kind: policy.KindProposal, ID: calledAt(id, "proposal", revision)}
 }
 
 // placeWithin places the fields of a write in the field of a request that holds its request, but for the request's own.
 func (w *write) placeWithin(field string, own ...string) func(string) string {
 	return func(below string) string {
-		for _, name := range own {
-			if below == name {
-				return below
-			}
+		if slices.Contains(own, below) {
+			return below
 		}
 		return join(field, w.place(below))
 	}
@@ -190,8 +186,7 @@ func (s *Server) approve(d *draft, p *policy.Proposal) ([]policy.Change, error) 
 	if err != nil {
 		return nil, err
 	}
-	if state := d.ProposalState(p, d.at); state != policy.ProposalOpen {
-		_, _, err := d.Approve(p, policy.Approval{Time: d.at}, nil, nil)
+	if err := d.Approvable(p, d.at); err != nil {
 		return nil, err
 	}
 	by := *d

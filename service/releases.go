@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"fmt"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -76,9 +75,7 @@ func releasing(method string, req writeRequest, r *policy.Release, word string, 
 		request: req,
 		subject: func(revision policy.Revision) policy.Key {
 			key := r.Key()
-			if key.ID == "" {
-				key.ID = fmt.Sprintf("%s-%d", word, revision)
-			}
+			key.ID = calledAt(key.ID, word, revision)
 			return key
 		},
 		command: func(d *draft) ([]policy.Change, error) { return command(d, r) },

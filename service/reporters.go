@@ -48,7 +48,7 @@ func (r *reporters) free(id string, caller *Caller) error {
 func (r *reporters) goodbye(id string, caller *Caller) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := r.free(id, caller); err != nil && caller != &local {
+	if err := r.free(id, caller); err != nil {
 		return err
 	}
 	delete(r.of, id)

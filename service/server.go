@@ -127,7 +127,10 @@ func New(c Config) *Server {
 	if c.Credentials != nil {
 		options = append(options, grpc.Creds(c.Credentials))
 	}
-	s.grpc = grpc.NewServer(append(options, grpc.InTapHandle(s.arrive))...)
+	if s.identify != nil {
+		options = append(options, grpc.InTapHandle(s.arrive))
+	}
+	s.grpc = grpc.NewServer(options...)
 	s.register()
 	if names := unlisted(s.grpc.GetServiceInfo()); len(names) > 0 {
 		panic(fmt.Sprintf("service: the table of methods does not say who may call, or of which budget are, %s", names))

@@ -31,7 +31,7 @@ type strangerKey struct{}
 // arrive looks who calls before anything of a message is received, and without waiting for anything: the whole connection waits
 // meanwhile. For whoever is not known at this glance there is little room and little time.
 func (s *Server) arrive(ctx context.Context, info *tap.Info) (context.Context, error) {
-	if s.identify == nil || s.manner(info.FullMethodName).may.anybody {
+	if s.manner(info.FullMethodName).may.anybody {
 		return ctx, nil
 	}
 	if caller, ok := s.glimpsed(ctx); ok {
@@ -47,14 +47,7 @@ func (s *Server) arrive(ctx context.Context, info *tap.Info) (context.Context, e
 
 // glimpsed says who calls, if that can be said without waiting. Nothing is looked at from an address where too many were not known.
 func (s *Server) glimpsed(ctx context.Context) (Caller, bool) {
-	shown := s.good.sum(ctx)
-	if !s.good.has(shown) && s.limits[failing].left(addressOf(ctx)) != nil {
-		return Caller{}, false
-	}
-	caller, err := s.identify(glance(ctx))
-	if err == nil {
-		s.good.keep(shown)
-	}
+	caller, err := s.looked(glance(ctx))
 	return caller, err == nil
 }
 

@@ -49,6 +49,14 @@ type write struct {
 	judges bool
 }
 
+// calledAt returns the id, and of what has none a word and the revision at which it is written.
+func calledAt(id, word string, revision policy.Revision) string {
+	if id != "" {
+		return id
+	}
+	return fmt.Sprintf("%s-%d", word, revision)
+}
+
 // about is the subject of a write that says itself which resource it is about.
 func about(key policy.Key) func(policy.Revision) policy.Key {
 	return func(policy.Revision) policy.Key { return key }

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/teishi-dev/teishi/policystore/credential"
 	"github.com/teishi-dev/teishi/policystore/failpoint"
 )
 
@@ -164,12 +165,8 @@ func (c *Config) judgeCertificate(text []byte) (time.Time, error) {
 
 // pair reads the private key, and puts it to the certificate if there is one.
 func (c *Config) pair(certificate []byte, whole bool) (tls.Certificate, error) {
-	info, err := os.Stat(c.KeyFile)
-	if err != nil {
+	if err := credential.CheckPrivate(c.KeyFile); err != nil {
 		return tls.Certificate{}, err
-	}
-	if info.Mode().Perm()&0o007 != 0 {
-		return tls.Certificate{}, fmt.Errorf("%s can be read by everybody on this machine (mode %o): chmod 640 it", c.KeyFile, info.Mode().Perm())
 	}
 	key, err := os.ReadFile(c.KeyFile)
 	if err != nil || !whole {
